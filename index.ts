@@ -1,0 +1,72 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import fastifyWebsocket from '@fastify/websocket'
+import type { RoomsOptions } from './types/index.js'
+import { createBroker } from './lib/brokers/create.js'
+import { drain, refuseUpgradesWhile } from './lib/drain.js'
+import { errors } from './lib/errors.js'
+import { resolveOptions } from './lib/options.js'
+import { decorateReply } from './lib/reply.js'
+import { RoomTable } from './lib/rooms.js'
+import { createRoutes, websocketOptions } from './lib/boot.js'
+import { reportTo, Sockets } from './lib/route.js'
+import { Counters } from './lib/stats.js'
+
+const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
+  // What it is made of
+  checkPlace(app)
+  const options = resolveOptions(given, app.initialConfig.pluginTimeout ?? 10_000)
+  const counters = new Counters()
+  const log = app.log.child({ module: 'fastify-rooms' })
+  const table = new RoomTable({ ...options, ...await createBroker(options) }, counters, log)
+  const sockets = new Sockets(table, counters, options)
+  const routes = createRoutes(app, sockets, options)
+
+  // What the application calls
+  app.decorate('manageWebsocket', routes.manageWebsocket)
+  app.decorate('ws', {
+    sendToRoom: (room, message) => table.send(room, message),
+    count: room => table.count(room),
+    stats: () => ({
+      broker: table.up ? 'up' : 'down',
+      connections: sockets.connections.size,
+      waiting: sockets.handshakes.waiting,
+      ...table.totals(),
+      ...counters.snapshot()
+    })
+  })
+
+  // How it lives and ends. Our preClose and onRoute come before those of @fastify/websocket.
+  let draining = false
+  app.addHook('onRoute', routes.onRoute)
+  app.addHook('onReady', async () => { table.start() })
+  app.addHook('preClose', async () => {
+    draining = true
+    await drain(options, sockets, requests, table)
+  })
+  app.addHook('onClose', async () => {
+    sockets.close()
+    await table.close()
+  })
+  await app.register(fastifyWebsocket, websocketOptions(options))
+  refuseUpgradesWhile(() => draining, options.websocket?.options?.server ?? app.server)
+  const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
+}
+
+function checkPlace (app: FastifyInstance): void {
+  for (const name of ['ws', 'manageWebsocket']) {
+    if (app.hasDecorator(name)) throw new errors.FST_ROOMS_ALREADY_REGISTERED(`app.${name}`)
+  }
+  if (app.hasDecorator('websocketServer')) throw new errors.FST_ROOMS_REGISTER_FIRST()
+}
+
+/** Authenticated rooms for Fastify 5. */
+export const fastifyRooms = fp(rooms, { fastify: '5.x', name: 'fastify-rooms' })
+
+export default fastifyRooms
+// What require() gives is then the plugin itself, as it is with every Fastify plugin.
+export { fastifyRooms as 'module.exports' }
+
+export type * from './types/index.js'
+export type { Broker, BrokerEvents } from './lib/brokers/broker.js'
+export { MemoryBroker, MemoryBus } from './lib/brokers/memory.js'

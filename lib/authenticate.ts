@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AuthenticateHook, User } from '../types/index.js'
+import { errors } from './errors.js'
+import type { Cause } from './protocol.js'
+
+/** What `authenticate` is by default. `extractToken` comes before cookies and before an `extractToken` of the application. */
+export type DefaultAuthenticate = 'jwt'
+
+type WithUser = FastifyRequest & { user?: User, jwtVerify (options: object): Promise<unknown> }
+
+/**
+ * Lets an application's own hook check the token of a first message, as it would check a request that carries the
+ * token as a bearer. The hook sees stand-ins: of the request, so that nothing of a refused attempt stays, and of the
+ * reply, because the real one belongs to an upgrade that has happened, where sending an error only writes a log line
+ * and a hook that refuses by `reply.send(error)` would let everyone in.
+ * @returns the user that the hook left on the request
+ * @throws what the hook refused with; `causeOf` knows what it means
+ */
+export async function authenticate (
+  hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
+): Promise<User | null> {
+  const attempt = withToken(request, token) as WithUser
+  if (hook === 'jwt') {
+    await attempt.jwtVerify({ verify: { extractToken: () => token } })
+  } else {
+    await runHook(hook, attempt, reply)
+  }
+  // The hook may have left more than the user: a tenant, a session. The route's other hooks look for it on the request.
+  const { raw, ...left } = Object.getOwnPropertyDescriptors(attempt)
+  Object.defineProperties(request, left)
+  return (request as WithUser).user ?? null
+}
+
+/** The close that an error of a hook leads to: a refusal by what its status says, anything else is a fault on our side. */
+export function causeOf (error: unknown): Cause {
+  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
+  switch (statusCode ?? status) {
+    case 400:
+    case 401: return 'invalid_token'
+    case 403: return 'forbidden'
+    case 429: return 'rate_limited'
+    default: return 'unavailable'
+  }
+}
+
+function withToken (request: FastifyRequest, token: string): FastifyRequest {
+  const headers = { ...request.headers, authorization: `Bearer ${token}` }
+  const raw: IncomingMessage = Object.create(request.raw, { headers: { value: headers } })
+  return Object.create(request, { raw: { value: raw } })
+}
+
+async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const standIn = refusingReply(reply, reject)
+    const refuse = (error: unknown): void => reject(withStatus(error, standIn))
+    const done = (error?: unknown): void => {
+      if (error === undefined || error === null) resolve()
+      else refuse(error)
+    }
+    let result: unknown
+    try {
+      result = hook.call(request.server, request, standIn, done)
+    } catch (error) {
+      refuse(error)
+      return
+    }
+    // A hook that replies has refused before its promise resolves, and the first word counts.
+    if (isThenable(result)) result.then(() => resolve(), refuse)
+    else if (hook.length < 3) reject(new errors.FST_ROOMS_SYNC_HOOK())
+  })
+}
+
+/** A reply with all that the application has added to replies, on which any kind of sending refuses. */
+function refusingReply (reply: FastifyReply, refuse: (error: unknown) => void): FastifyReply {
+  let sent = false
+  const send = function (this: FastifyReply, payload?: unknown): FastifyReply {
+    sent = true
+    refuse(withStatus(payload instanceof Error ? payload : undefined, this))
+    return this
+  }
+  return Object.create(reply, {
+    raw: { value: Object.create(reply.raw, { statusCode: { value: 200, writable: true } }) },
+    sent: { get: () => sent },
+    send: { value: send },
+    callNotFound: { value: send },
+    hijack: { value: send }
+  })
+}
+
+/** The error, if it says itself what it means; otherwise one that says what the hook has set on the reply. */
+function withStatus (error: unknown, reply: FastifyReply): unknown {
+  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
+  const set = reply.raw.statusCode
+  if ((statusCode ?? status) !== undefined || (error !== undefined && set < 400)) return error
+  const refusal = new errors.FST_ROOMS_UNAUTHENTICATED()
+  refusal.cause = error
+  return set < 400 ? refusal : Object.assign(refusal, { statusCode: set })
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function'
+}

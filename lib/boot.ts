@@ -1,0 +1,76 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
+import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
+import type { RoomOf, RoomRouteOptions } from '../types/index.js'
+import { errors } from './errors.js'
+import { checkRouteOptions, invalid } from './options.js'
+import type { ResolvedOptions } from './options.js'
+import { checkRoomName } from './room.js'
+import { connectionOf } from './route.js'
+import type { Route, Sockets } from './route.js'
+
+const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'onJoin', 'onLeave', 'onError'] as const
+
+/** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
+export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions) {
+  const routes = new WeakMap<object, Route>()
+  /** `authenticate` needs a reply, which @fastify/websocket does not hand to handlers. */
+  const replies = new WeakMap<FastifyRequest, FastifyReply>()
+  const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
+
+  app.addHook('onReady', async () => {
+    // Only now: @fastify/jwt may be registered after the route.
+    for (const { route, url, instance } of unchecked) {
+      if (route.authenticate === 'jwt' && !instance.hasRequestDecorator('jwtVerify')) throw new errors.FST_ROOMS_NO_JWT(url)
+    }
+  })
+
+  function manageWebsocket (room: RoomOf, given: RoomRouteOptions = {}): WebsocketHandler {
+    if (typeof room !== 'function') checkRoomName(room)
+    const route = resolveRoute(room, checkRouteOptions(given), options)
+    const handler: WebsocketHandler = (socket, request) => {
+      sockets.serve(route, socket, request, replies.get(request) as FastifyReply)
+    }
+    routes.set(handler, route)
+    return handler
+  }
+
+  const onRoute: onRouteHookHandler = function (this: FastifyInstance, options: FastifyRouteOptions) {
+    const route = routes.get(options.wsHandler ?? options.handler)
+    if (route === undefined) return
+    if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
+    unchecked.push({ route, url: options.url, instance: this })
+    options.onRequest = [options.onRequest ?? []].flat().concat(keepReply)
+  }
+
+  function keepReply (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    replies.set(request, reply)
+    done()
+  }
+
+  return { manageWebsocket, onRoute }
+}
+
+function resolveRoute (room: RoomOf, given: RoomRouteOptions, options: ResolvedOptions): Route {
+  const hooks = HOOKS.map(hook => [hook, given[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
+  return { room, authenticate: 'jwt', ...Object.fromEntries(hooks) }
+}
+
+/** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */
+export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout }: ResolvedOptions): WebsocketPluginOptions {
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout']) {
+    if (websocket?.options !== undefined && name in websocket.options) invalid(`websocket.options.${name}`, `is set by the option ${name} of fastify-rooms`)
+  }
+  return {
+    ...websocket,
+    options: { maxBufferedChunks: 1_024, perMessageDeflate: false, ...websocket?.options, maxPayload, maxFragments, closeTimeout } as never,
+    errorHandler (error, socket, request, reply) {
+      // `ws` has answered a bad frame of one of our sockets with the right code already; to terminate would hide it.
+      if (connectionOf(socket) !== undefined) request.log.info({ code: (error as { code?: unknown }).code }, 'socket sent a bad frame')
+      else if (websocket?.errorHandler !== undefined) websocket.errorHandler.call(this, error, socket, request, reply)
+      else {
+        request.log.error(error)
+        socket.terminate()
+      }
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import type { Cluster, Redis } from 'ioredis'
+import { nextId } from '../id.js'
+
+const BEAT = 5_000
+/** A process that was not heard of for this long is dead, and its members with it. */
+const LIFE = 15_000
+/** A room's counts outlive the last change by this, in seconds; processes with members renew them in time. */
+const KEPT = 24 * 60 * 60
+const RENEW = 8 * 60 * 60 * 1_000
+/** How many rooms are written before answers are waited for. */
+const CHUNK = 1_000
+
+/**
+ * How many members each process has in each room, in Redis: a hash per room with a field per process, and a key per
+ * process that expires when the process dies. A change costs one write, a count two reads, whatever the number of
+ * members, and nobody has to answer.
+ */
+export class Occupancy {
+  readonly #client: Redis | Cluster
+  readonly #prefix: string
+  readonly #process = nextId()
+  readonly #members = new Map<string, number>()
+  readonly #changed = new Set<string>()
+  #writing: Promise<void> | undefined
+  #generation = 0
+  #beating: NodeJS.Timeout | undefined
+  #renewing: NodeJS.Timeout | undefined
+  #beaten = -Infinity
+
+  constructor (client: Redis | Cluster, prefix: string) {
+    this.#client = client
+    this.#prefix = prefix
+  }
+
+  start (): void {
+    this.#beating = setInterval(() => this.#beat(), BEAT)
+    this.#renewing = setInterval(() => this.restore(), RENEW)
+  }
+
+  report (channel: string, members: number): void {
+    if (members > 0) this.#members.set(channel, members)
+    else this.#members.delete(channel)
+    this.#changed.add(channel)
+    this.#writing ??= this.#write()
+  }
+
+  /** Redis may have forgotten everything, or buried this process. */
+  restore (): void {
+    for (const channel of this.#members.keys()) this.#changed.add(channel)
+    this.#beaten = -Infinity
+    // A write that a lost connection has swallowed never settles; this one takes its place.
+    this.#writing = this.#write()
+  }
+
+  async count (channel: string): Promise<number> {
+    const { [this.#process]: own, ...others } = await this.#client.hgetall(roomKey(channel))
+    const processes = Object.keys(others)
+    const lives = processes.length > 0 ? await this.#client.mget(processes.map(process => this.#lifeKey(process))) : []
+    const dead = processes.filter((_, index) => lives[index] === null)
+    if (dead.length > 0) this.#client.hdel(roomKey(channel), ...dead).catch(() => {})
+    let count = this.#members.get(channel) ?? 0
+    processes.forEach((process, index) => { if (lives[index] !== null) count += Number(others[process]) })
+    return count
+  }
+
+  async close (): Promise<void> {
+    clearInterval(this.#beating)
+    clearInterval(this.#renewing)
+    for (const channel of this.#members.keys()) this.#changed.add(channel)
+    this.#members.clear()
+    await (this.#writing ??= this.#write())
+    if (this.#client.status === 'ready') await this.#client.del(this.#lifeKey(this.#process))
+  }
+
+  #beat (): void {
+    if (this.#members.size > 0 || this.#changed.size > 0) this.#writing ??= this.#write()
+  }
+
+  /** Writes that this process lives, if it is time to, and what has changed. What fails is written with the next beat. */
+  async #write (): Promise<void> {
+    const generation = ++this.#generation
+    await null // changes of one turn are one write for each room
+    try {
+      if (performance.now() - this.#beaten >= BEAT - 100) await this.#live()
+      while (this.#changed.size > 0) {
+        const channels = [...this.#changed].slice(0, CHUNK)
+        await Promise.all(channels.map(channel => this.#writeOne(channel)))
+      }
+    } catch {
+      this.#beaten = -Infinity
+    } finally {
+      if (generation === this.#generation) this.#writing = undefined
+    }
+  }
+
+  async #live (): Promise<void> {
+    const before = await this.#client.set(this.#lifeKey(this.#process), '1', 'PX', LIFE, 'GET')
+    this.#beaten = performance.now()
+    // Others may have buried a process that was silent for too long, or Redis may have started anew.
+    if (before === null) for (const channel of this.#members.keys()) this.#changed.add(channel)
+  }
+
+  async #writeOne (channel: string): Promise<void> {
+    const members = this.#members.get(channel)
+    const key = roomKey(channel)
+    this.#changed.delete(channel)
+    try {
+      if (members === undefined) {
+        await this.#client.hdel(key, this.#process)
+      } else {
+        await Promise.all([this.#client.hset(key, this.#process, members), this.#client.expire(key, KEPT)])
+      }
+    } catch (error) {
+      this.#changed.add(channel)
+      throw error
+    }
+  }
+
+  /** All in one slot, so that one MGET reads them in a Cluster too. */
+  #lifeKey (process: string): string {
+    return `{${this.#prefix}@}:${process}`
+  }
+}
+
+/** In the slot of the room's channel. */
+function roomKey (channel: string): string {
+  return `{${channel}}:n`
+}

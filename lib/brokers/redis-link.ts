@@ -1,0 +1,93 @@
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+
+/** What may be given as the option `redis`. */
+export type RedisSource = string | RedisOptions | Redis | Cluster
+
+/**
+ * The connections to Redis, with what differs between one server and a Cluster: the commands of pub/sub, and whose
+ * events say that subscriptions are gone.
+ */
+export interface RedisLink {
+  /** For everything but subscriptions. */
+  readonly commands: Redis | Cluster
+  readonly subscriber: Redis | Cluster
+  publish (channel: string, payload: Buffer): Promise<number>
+  /** All or none. Channels of one call share the fate of the call. */
+  subscribe (channels: string[]): Promise<unknown>
+  unsubscribe (channels: string[]): Promise<unknown>
+  /** How many channels one call may name. A Cluster takes only channels of one slot. */
+  readonly batch: number
+  readonly messageEvent: 'messageBuffer' | 'smessageBuffer'
+}
+
+/** A hung connection ends after this time without an answer; pings see to it that an answer is always due. */
+export const PING_INTERVAL = 900
+const SOCKET_TIMEOUT = 2_000
+
+/**
+ * ioredis forgives a lost connection by sending again what was not answered, and by subscribing again behind our back.
+ * The first puts messages into rooms twice; the second resolves nothing, and rejects into nowhere when it is refused.
+ */
+const OURS = {
+  keyPrefix: '', // it would be added to some commands and not to others
+  enableOfflineQueue: false, // what cannot be sent now is said to be so now
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+  connectTimeout: 2_000,
+  socketTimeout: SOCKET_TIMEOUT,
+  failoverDetector: true, // with Sentinel: do not stay with a master that is none any more
+  clientInfoTag: 'fastify-rooms',
+  retryStrategy,
+  lazyConnect: true
+} as const satisfies RedisOptions
+
+/** @param source is only ever duplicated: who creates a connection closes it */
+export async function createLink (source: RedisSource): Promise<RedisLink> {
+  if (typeof source === 'object' && 'duplicate' in source) {
+    return source.isCluster ? clusterLink(source as Cluster) : standaloneLink((source as Redis).duplicate(OURS), (source as Redis).duplicate(OURS))
+  }
+  const { Redis } = await import('ioredis')
+  const connect = (): Redis => typeof source === 'string' ? new Redis(source, OURS) : new Redis({ ...source as object, ...OURS })
+  return standaloneLink(connect(), connect())
+}
+
+function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
+  return {
+    commands,
+    subscriber,
+    publish: (channel, payload) => commands.publish(channel, payload),
+    subscribe: channels => subscriber.subscribe(...channels),
+    unsubscribe: channels => subscriber.unsubscribe(...channels),
+    batch: 512,
+    messageEvent: 'messageBuffer'
+  }
+}
+
+function clusterLink (source: Cluster): RedisLink {
+  const { lazyConnect, retryStrategy, enableOfflineQueue, ...redisOptions } = OURS
+  const cluster = source.duplicate([], {
+    keyPrefix: '',
+    shardedSubscribers: true,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: retryStrategy,
+    // A command that may have been carried out must not be repeated; one that was redirected has not been.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    lazyConnect: true,
+    redisOptions
+  } as never)
+  return {
+    commands: cluster,
+    subscriber: cluster,
+    publish: (channel, payload) => cluster.spublish(channel, payload) as Promise<number>,
+    subscribe: ([channel]) => cluster.ssubscribe(channel as string),
+    unsubscribe: ([channel]) => cluster.sunsubscribe(channel as string),
+    batch: 1,
+    messageEvent: 'smessageBuffer'
+  }
+}
+
+function retryStrategy (times: number): number {
+  return Math.min(50 * 2 ** times, 400) + Math.random() * 100
+}

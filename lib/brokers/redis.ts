@@ -1,0 +1,161 @@
+import { Deadlines } from '../deadlines.js'
+import { errors } from '../errors.js'
+import type { Broker, BrokerEvents } from './broker.js'
+import { Occupancy } from './occupancy.js'
+import { PING_INTERVAL } from './redis-link.js'
+import type { RedisLink } from './redis-link.js'
+
+/** A command that Redis owes an answer to, and what to say when none comes. */
+interface Owed {
+  readonly error: () => Error
+  readonly reject: (error: Error) => void
+}
+
+interface SubscriptionRequest {
+  readonly channel: string
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Pub/sub of Redis: one channel per room, and the payload is the text of the frame, so that any program can take part. */
+export class RedisBroker implements Broker {
+  readonly #link: RedisLink
+  readonly #occupancy: Occupancy
+  readonly #owed: Deadlines<Owed>
+  readonly #subscribes: SubscriptionRequest[] = []
+  readonly #unsubscribes: SubscriptionRequest[] = []
+  #pinging: NodeJS.Timeout | undefined
+  #closing = false
+
+  constructor (link: RedisLink, { prefix, publishTimeout }: { prefix: string, publishTimeout: number }) {
+    this.#link = link
+    this.#occupancy = new Occupancy(link.commands, prefix)
+    this.#owed = new Deadlines(publishTimeout, ({ reject, error }) => reject(error()))
+  }
+
+  start (events: BrokerEvents): void {
+    const { commands, subscriber } = this.#link
+    for (const client of new Set([commands, subscriber])) {
+      // It tries again by itself for as long as it takes. 'error' says what happened, unlike the promise of a first attempt.
+      client.on('error', error => events.error(error))
+      client.connect().catch(() => {})
+    }
+    commands.on('ready', () => this.#occupancy.restore())
+    // What was under way may have been carried out or not, and ioredis would never say.
+    commands.on('close', () => this.#owed.expireAll())
+    subscriber.on(this.#link.messageEvent, (channel: Buffer, payload: Buffer) => events.message(channel.toString(), payload))
+    let up = false
+    subscriber.on('ready', () => {
+      up = true
+      events.up()
+    })
+    subscriber.on('close', () => {
+      if (up && !this.#closing) events.down()
+      up = false
+    })
+    // ioredis moves the subscriptions of a Cluster with its slots, and does not say whether that went well.
+    subscriber.on('subscribersReady', () => {
+      if (!up) return
+      events.down()
+      events.up()
+    })
+    this.#occupancy.start()
+    this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL)
+  }
+
+  async publish (channel: string, payload: Buffer, id: string): Promise<number> {
+    this.#assertReady()
+    try {
+      return await this.#bounded(this.#link.publish(channel, payload), () => new errors.FST_ROOMS_SEND_UNKNOWN(id))
+    } catch (cause) {
+      throw wasNotSent(cause) ? unavailable(cause) : cause instanceof errors.FST_ROOMS_SEND_UNKNOWN ? cause : Object.assign(new errors.FST_ROOMS_SEND_UNKNOWN(id), { cause })
+    }
+  }
+
+  subscribe (channel: string): Promise<void> {
+    return this.#batch(this.#subscribes, channel, channels => this.#link.subscribe(channels))
+  }
+
+  unsubscribe (channel: string): Promise<void> {
+    return this.#batch(this.#unsubscribes, channel, channels => this.#link.unsubscribe(channels))
+  }
+
+  report (channel: string, members: number): void {
+    this.#occupancy.report(channel, members)
+  }
+
+  async count (channel: string): Promise<number> {
+    this.#assertReady()
+    try {
+      return await this.#bounded(this.#occupancy.count(channel), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE())
+    } catch (cause) {
+      throw unavailable(cause)
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#closing = true
+    clearInterval(this.#pinging)
+    await this.#bounded(this.#occupancy.close(), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE()).catch(() => {})
+    this.#owed.expireAll()
+    this.#owed.close()
+    this.#link.subscriber.disconnect()
+    this.#link.commands.disconnect()
+  }
+
+  #assertReady (): void {
+    if (this.#link.commands.status !== 'ready') throw new errors.FST_ROOMS_BROKER_UNAVAILABLE()
+  }
+
+  async #bounded<T> (work: Promise<T>, error: () => Error): Promise<T> {
+    return await new Promise<T>((resolve, reject) => {
+      const owed = { error, reject }
+      this.#owed.add(owed)
+      const settle = (): boolean => this.#owed.delete(owed)
+      work.then(value => { settle(); resolve(value) }, cause => { settle(); reject(cause) })
+    })
+  }
+
+  /** Requests of one turn go out as one command: after a reconnection, there may be thousands. */
+  async #batch (requests: SubscriptionRequest[], channel: string, send: (channels: string[]) => Promise<unknown>): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      requests.push({ channel, resolve, reject })
+      if (requests.length > 1) return
+      queueMicrotask(() => {
+        while (requests.length > 0) sendTogether(requests.splice(0, this.#link.batch), send)
+      })
+    })
+  }
+
+  /** A connection that hangs says nothing. A ping that is owed an answer makes ioredis end it. */
+  #ping (): void {
+    const { commands, subscriber } = this.#link
+    const clients = 'nodes' in commands ? commands.nodes() : [commands, subscriber]
+    for (const client of clients) {
+      if (client.status === 'ready') client.ping().catch(() => {})
+    }
+  }
+}
+
+function sendTogether (requests: SubscriptionRequest[], send: (channels: string[]) => Promise<unknown>): void {
+  send(requests.map(({ channel }) => channel)).then(() => {
+    for (const { resolve } of requests) resolve()
+  }, error => {
+    // One channel that is refused must not keep the others from being heard.
+    if (requests.length > 1 && isReply(error)) for (const request of requests) sendTogether([request], send)
+    else for (const { reject } of requests) reject(error)
+  })
+}
+
+/** Whether Redis itself refused, or ioredis had nothing to write to. */
+function wasNotSent (error: unknown): boolean {
+  return isReply(error) || /^(Stream|Cluster) isn't /.test((error as Error).message)
+}
+
+function isReply (error: unknown): boolean {
+  return (error as Error).name === 'ReplyError'
+}
+
+function unavailable (cause: unknown): Error {
+  return Object.assign(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), { cause })
+}

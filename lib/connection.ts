@@ -1,0 +1,166 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { Connection, Message, User } from '../types/index.js'
+import { nextId } from './id.js'
+import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
+import type { Cause } from './protocol.js'
+import type { Counters } from './stats.js'
+
+export interface ConnectionLimits {
+  maxBuffered: number
+  maxMessage: number
+  messageRate: number
+}
+
+/** What all connections of an application share. */
+export interface ConnectionHost {
+  readonly limits: ConnectionLimits
+  readonly counters: Counters
+  /** Every frame but the first of an authenticated route. */
+  frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void
+  /** Called once, as soon as a socket is on its way out; nothing may hold it afterwards. */
+  ended (connection: RoomConnection): void
+  /** The socket is gone. */
+  closed (connection: RoomConnection): void
+}
+
+/** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
+export const GONE = new Error('The client has left.')
+
+const OPEN = 1
+const TEXT = { binary: false }
+/** A client may send this many seconds' worth of its rate at once. */
+const BURST_SECONDS = 5
+
+/** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
+export class RoomConnection implements Connection {
+  readonly id = nextId()
+  readonly rooms = new Set<string>()
+  readonly socket: WebSocket
+  readonly log: FastifyBaseLogger
+  user: User | null = null
+  userId: string | undefined
+  /** Whether the client has shown a sign of life since the last ping. */
+  alive = true
+  /** Which turn of the keep-alive wheel is this socket's. */
+  slot = -1
+  /** Takes the first frame, while it is waited for. */
+  takeFirst: ((frame: Buffer | undefined) => void) | undefined
+  /** Is run once, when the connection has ended and had joined. */
+  onLeave: (() => void) | undefined
+  readonly #host: ConnectionHost
+  #ended = false
+  #interrupt: ((reason: Error) => void) | undefined
+  #allowance: number
+  #allowanceAt = performance.now()
+
+  constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost) {
+    this.socket = socket
+    this.log = log
+    this.#host = host
+    this.#allowance = host.limits.messageRate * BURST_SECONDS
+  }
+
+  get open (): boolean {
+    return !this.#ended && this.socket.readyState === OPEN
+  }
+
+  send (message: Message): boolean {
+    return this.write(encodeMessage(message, this.#host.limits.maxMessage))
+  }
+
+  close (code: number = CAUSES.done.code, reason: string = ''): void {
+    if (this.#ended) return
+    for (const [cause, { code: its }] of Object.entries(CAUSES)) {
+      if (its === code) {
+        this.end(cause as Cause, reason)
+        return
+      }
+    }
+    this.socket.close(code, closeReason(reason)) // throws on a code that may not be sent, before anything has changed
+    this.#finish('done')
+  }
+
+  /** Writes a frame, unless the client is too far behind in reading, which ends it. */
+  write (payload: Buffer): boolean {
+    if (!this.open) return false
+    if (this.socket.bufferedAmount + payload.length > this.#host.limits.maxBuffered) {
+      this.end('too_slow')
+      return false
+    }
+    this.socket.send(payload, TEXT)
+    return true
+  }
+
+  /** Ends the socket for a cause of the protocol's table. */
+  end (cause: Cause, reason: string = ''): void {
+    if (this.#ended) return
+    const { code, status } = CAUSES[cause]
+    if (status !== undefined) this.socket.send(statusFrame(status), TEXT)
+    this.socket.close(code, closeReason(reason))
+    // What a slow reader has not read would stay in memory until the close times out: the code is worth a try, no wait.
+    if (cause === 'too_slow') this.socket.terminate()
+    this.#finish(cause)
+  }
+
+  /** Ends a socket that shows no sign of life; a close frame would wait for an answer that never comes. */
+  terminate (): void {
+    this.socket.terminate()
+    if (!this.#ended) this.#finish('silent')
+  }
+
+  receive (data: Buffer, isBinary: boolean): void {
+    this.alive = true
+    const { takeFirst } = this
+    if (takeFirst === undefined) {
+      this.#host.frame(this, data, isBinary)
+    } else {
+      this.takeFirst = undefined
+      takeFirst(isBinary ? undefined : data)
+    }
+  }
+
+  /** The socket has closed, by whatever hand. */
+  closed (): void {
+    if (!this.#ended) this.#finish('client')
+    this.#host.closed(this)
+  }
+
+  /**
+   * Waits for work of the application, but no longer than the socket lives and the handshake may take.
+   * @throws GONE, or what `interrupt` was given, or what the work throws
+   */
+  async until<T> (work: T | PromiseLike<T>): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#interrupt = reject
+        if (this.open) Promise.resolve(work).then(resolve, reject)
+        else reject(GONE)
+      })
+    } finally {
+      this.#interrupt = undefined
+    }
+  }
+
+  interrupt (reason: Error): void {
+    this.#interrupt?.(reason)
+  }
+
+  /** Takes one message off the client's allowance; false when there is none left. */
+  spend (): boolean {
+    const { messageRate } = this.#host.limits
+    const now = performance.now()
+    const earned = (now - this.#allowanceAt) / 1_000 * messageRate
+    this.#allowance = Math.min(this.#allowance + earned, messageRate * BURST_SECONDS) - 1
+    this.#allowanceAt = now
+    return this.#allowance >= 0
+  }
+
+  #finish (cause: Cause | 'client' | 'silent'): void {
+    this.#ended = true
+    this.#host.counters.end(cause)
+    this.#host.ended(this)
+    this.interrupt(GONE)
+    this.onLeave?.()
+  }
+}

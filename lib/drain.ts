@@ -1,0 +1,45 @@
+import type { Server as HttpServer } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Requests } from './reply.js'
+import type { RoomTable } from './rooms.js'
+import type { Sockets } from './route.js'
+
+export interface DrainSettings {
+  drainTimeout: number
+  closeTimeout: number
+}
+
+/**
+ * The end of the sockets when the application closes. Handlers that are still at work come first, with what they send;
+ * then everyone is told to come back, elsewhere; whoever does not answer is cut off when the time is over. Only then
+ * may the server close: it waits for every connection, and would wait for a frozen client for ever.
+ */
+export async function drain (
+  { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable
+): Promise<void> {
+  const end = performance.now() + drainTimeout
+  sockets.drain()
+  await within(Math.max(0, drainTimeout - closeTimeout), requests.settled().then(() => rooms.settled()))
+  for (const connection of sockets.connections) connection.end('restarting')
+  await within(end - performance.now(), sockets.empty())
+  for (const connection of sockets.connections) connection.terminate()
+}
+
+/**
+ * While the application closes, Fastify answers an upgrade with 503 but leaves its raw socket open, and the server
+ * waits for it. Once @fastify/websocket has stopped listening, nobody answers at all.
+ */
+export function refuseUpgradesWhile (draining: () => boolean, server: HttpServer): void {
+  server.on('upgrade', (_request, socket) => {
+    if (!draining()) return
+    const { bytesWritten, destroySoon } = socket as Socket
+    if (bytesWritten === 0) socket.write('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    destroySoon.call(socket)
+  })
+}
+
+async function within (ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([work, new Promise<void>(resolve => { timer = setTimeout(resolve, ms) })])
+  clearTimeout(timer)
+}

@@ -1,0 +1,82 @@
+import createError from '@fastify/error'
+
+/**
+ * Every error of fastify-rooms. The codes are part of the API; each message says what to do.
+ * Boot errors stop the application from starting; the others reject a call or end one socket.
+ */
+export const errors = {
+  // Boot: something in the code or its configuration must change.
+  FST_ROOMS_INVALID_OPTION: createError(
+    'FST_ROOMS_INVALID_OPTION',
+    "fastify-rooms: option '%s' %s", 500, TypeError
+  ),
+  FST_ROOMS_REGISTER_FIRST: createError(
+    'FST_ROOMS_REGISTER_FIRST',
+    "fastify-rooms registers @fastify/websocket itself, so that its limits and its shutdown come first. Remove your registration of @fastify/websocket and pass its options as fastifyRooms' `websocket` option."
+  ),
+  FST_ROOMS_ALREADY_REGISTERED: createError(
+    'FST_ROOMS_ALREADY_REGISTERED',
+    '`%s` is already a decorator of this application. Register fastify-rooms once, at the root.'
+  ),
+  FST_ROOMS_NOT_WEBSOCKET: createError(
+    'FST_ROOMS_NOT_WEBSOCKET',
+    "The route '%s' uses manageWebsocket() but is not a WebSocket route. Add `{ websocket: true }` to its options."
+  ),
+  FST_ROOMS_NO_JWT: createError(
+    'FST_ROOMS_NO_JWT',
+    "The route '%s' checks tokens with request.jwtVerify(), which does not exist. Register @fastify/jwt, or pass an `authenticate` hook of your own, or `authenticate: false` for a room that is open to all."
+  ),
+
+  // Sending: the call that made the mistake, or met the fault, is rejected.
+  FST_ROOMS_INVALID_ROOM: createError(
+    'FST_ROOMS_INVALID_ROOM',
+    'A room name is 1 to 128 letters, digits and _ - . : / @ %% ~ + =. Encode other text with encodeURIComponent().', 500, TypeError
+  ),
+  FST_ROOMS_INVALID_MESSAGE: createError(
+    'FST_ROOMS_INVALID_MESSAGE',
+    'A message is { command, data }: %s', 500, TypeError
+  ),
+  FST_ROOMS_MESSAGE_TOO_LARGE: createError(
+    'FST_ROOMS_MESSAGE_TOO_LARGE',
+    'The message is %s bytes long, more than `maxMessage` (%s). Send a reference that clients can fetch, or raise the option.', 500, RangeError
+  ),
+  FST_ROOMS_BROKER_UNAVAILABLE: createError(
+    'FST_ROOMS_BROKER_UNAVAILABLE',
+    'The broker cannot be reached; the message was not sent. Try again later.', 503
+  ),
+  FST_ROOMS_SEND_UNKNOWN: createError(
+    'FST_ROOMS_SEND_UNKNOWN',
+    'The broker did not confirm message %s; it may still arrive. Send again only what members can bear to see twice.', 503
+  ),
+
+  // Entering: what a hook said, or failed to say, about one socket.
+  FST_ROOMS_UNAUTHENTICATED: createError(
+    'FST_ROOMS_UNAUTHENTICATED',
+    'The `authenticate` hook sent a reply, which refuses the socket.', 401
+  ),
+  FST_ROOMS_FORBIDDEN: createError(
+    'FST_ROOMS_FORBIDDEN',
+    '`authorize` did not return true, so the user may not enter the room.', 403
+  ),
+  FST_ROOMS_SYNC_HOOK: createError(
+    'FST_ROOMS_SYNC_HOOK',
+    'The `authenticate` hook returned without a promise and takes no `done`, so nobody can know what it decided. Make it async, or call done() as its third argument.'
+  ),
+  FST_ROOMS_HOOK_TIMEOUT: createError(
+    'FST_ROOMS_HOOK_TIMEOUT',
+    '`authenticate`, the room function and `authorize` together took longer than `authTimeout` (%s ms).', 503
+  ),
+
+  // Frames of clients: told to the client as a WSError.
+  FST_ROOMS_NO_COMMANDS: createError(
+    'FST_ROOMS_NO_COMMANDS',
+    'This room takes no commands.', 400
+  )
+} as const
+
+export type RoomsErrorCode = keyof typeof errors
+
+/** Whether `error` is ours and has this code; by code, so that it holds across copies of the package. */
+export function isError (error: unknown, code: RoomsErrorCode): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === code
+}

@@ -1,0 +1,86 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AuthenticateHook, User } from '../types/index.js'
+import { authenticate } from './authenticate.js'
+import type { DefaultAuthenticate } from './authenticate.js'
+import type { RoomConnection } from './connection.js'
+import { Deadlines } from './deadlines.js'
+import { errors } from './errors.js'
+import { parseObject } from './protocol.js'
+import type { Cause } from './protocol.js'
+
+/** What the first frame was not. It has no words: the client gets the same answer whatever was wrong. */
+export class Refusal extends Error {
+  readonly end: Cause
+
+  constructor (end: Cause) {
+    super(end)
+    this.end = end
+  }
+}
+
+export interface HandshakeLimits {
+  authTimeout: number
+  maxAuthPayload: number
+  maxWaiting: number
+}
+
+/** From an open socket to a user: first the token within its time, then the hooks within theirs. */
+export class Handshakes {
+  readonly #limits: HandshakeLimits
+  readonly #tokens: Deadlines<RoomConnection>
+  readonly #hooks: Deadlines<RoomConnection>
+
+  constructor (limits: HandshakeLimits) {
+    this.#limits = limits
+    this.#tokens = new Deadlines(limits.authTimeout, connection => connection.end('auth_timeout'))
+    this.#hooks = new Deadlines(limits.authTimeout, connection => {
+      connection.interrupt(new errors.FST_ROOMS_HOOK_TIMEOUT(limits.authTimeout))
+    })
+  }
+
+  /** Sockets that have not proved who they are. */
+  get waiting (): number {
+    return this.#tokens.size + this.#hooks.size
+  }
+
+  get full (): boolean {
+    return this.waiting >= this.#limits.maxWaiting
+  }
+
+  /** The token of the first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
+  async token (connection: RoomConnection): Promise<string> {
+    this.#tokens.add(connection)
+    const frame = await connection.until(new Promise<Buffer | undefined>(resolve => { connection.takeFirst = resolve }))
+    this.#tokens.delete(connection)
+    if (frame === undefined) throw new Refusal('invalid_token')
+    // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
+    if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big')
+    const token = parseObject(frame)?.token
+    if (typeof token !== 'string' || token === '') throw new Refusal('invalid_token')
+    return token
+  }
+
+  /** The user that the application's hook finds behind the token. */
+  async user (
+    connection: RoomConnection, hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
+  ): Promise<User | null> {
+    return await connection.until(authenticate(hook, token, request, reply))
+  }
+
+  /** Starts the time of the hooks. */
+  startHooks (connection: RoomConnection): void {
+    this.#hooks.add(connection)
+  }
+
+  /** The hooks have decided, or the socket has ended. */
+  finish (connection: RoomConnection): void {
+    this.#tokens.delete(connection)
+    this.#hooks.delete(connection)
+    connection.takeFirst = undefined
+  }
+
+  close (): void {
+    this.#tokens.close()
+    this.#hooks.close()
+  }
+}

@@ -1,0 +1,131 @@
+import { Type } from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
+import { Value, ValueErrorType } from '@sinclair/typebox/value'
+import type { RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
+import { errors } from './errors.js'
+import { PREFIX } from './room.js'
+
+/** Every option that has a default, with its unit. The others are hooks, and `redis`, `broker` and `websocket`. */
+export const DEFAULTS = {
+  prefix: 'rooms:',
+  whenBrokerDown: 'local',
+  publishTimeout: 2_000, // ms
+  subscribeTimeout: 2_000, // ms
+  linger: 5_000, // ms
+  authTimeout: 5_000, // ms
+  maxAuthPayload: 8 * 1_024, // bytes
+  maxPayload: 64 * 1_024, // bytes
+  maxFragments: 64, // per message
+  maxMessage: 256 * 1_024, // bytes
+  maxBuffered: 1_024 * 1_024, // bytes per socket
+  maxWaiting: 1_000, // sockets
+  messageRate: 100, // per second and socket
+  keepAlive: 25_000, // ms
+  pongTimeout: 8_000, // ms
+  closeTimeout: 2_000, // ms
+  drainTimeout: 5_000, // ms
+  userId: (user: User) => (user as Claims)?.sub ?? (user as Claims)?.id,
+  expiresAt: ({ user }: { user: User }) => (user as Claims)?.exp
+} as const satisfies RoomsOptions
+
+type Claims = { sub?: string, id?: string | number, exp?: number } | null
+
+export type ResolvedOptions = RoomsOptions & Required<Pick<RoomsOptions, keyof typeof DEFAULTS>>
+
+const MAX_TIMER = 2 ** 31 - 1 // setTimeout fires at once beyond
+
+const ms = count('be a whole number of milliseconds, from 1 to 2147483647')
+const bytes = count('be a whole number of bytes, at least 1')
+const aFunction = (must: string): TSchema => Type.Optional(Type.Function([], Type.Unknown(), { must }))
+
+const hooks = {
+  authenticate: Type.Optional(Type.Union([Type.Literal(false), Type.Function([], Type.Unknown())], { must: 'be a Fastify hook, or false for a room that is open to all' })),
+  authorize: aFunction('be a function that returns true for those who may enter'),
+  userId: aFunction('be a function of the user'),
+  expiresAt: aFunction('be a function that returns seconds since 1970'),
+  onJoin: aFunction('be a function'),
+  onLeave: aFunction('be a function'),
+  onError: aFunction('be a function')
+}
+
+const ROUTE_SCHEMA = Type.Object(hooks, { additionalProperties: false })
+
+const PLUGIN_SCHEMA = Type.Object({
+  ...hooks,
+  redis: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { must: 'be a redis:// URL, options of ioredis, or a client of ioredis' })),
+  broker: Type.Optional(Type.Object(Object.fromEntries(['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'close'].map(name => {
+    return [name, Type.Function([], Type.Unknown(), { must: 'be a method: see docs/brokers.md' })]
+  })), { must: 'have the methods of a broker: see docs/brokers.md' })),
+  prefix: Type.Optional(Type.RegExp(PREFIX, { must: 'be at most 64 letters, digits and _ - . : / @ % ~ + =' })),
+  whenBrokerDown: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('reject')], { must: "be 'local' or 'reject'" })),
+  publishTimeout: ms,
+  subscribeTimeout: ms,
+  linger: ms,
+  authTimeout: ms,
+  maxAuthPayload: bytes,
+  maxPayload: bytes,
+  maxFragments: count('be a whole number, at least 1'),
+  maxMessage: bytes,
+  maxBuffered: bytes,
+  maxWaiting: count('be a whole number of sockets, at least 1'),
+  messageRate: count('be a whole number of messages per second, at least 1'),
+  keepAlive: ms,
+  pongTimeout: ms,
+  closeTimeout: ms,
+  drainTimeout: ms,
+  websocket: Type.Optional(Type.Object({}, { must: 'be the options of @fastify/websocket' }))
+}, { additionalProperties: false })
+
+/**
+ * The one check of the plugin's options.
+ * @param pluginTimeout the application's, in milliseconds; 0 is none
+ * @throws FST_ROOMS_INVALID_OPTION
+ */
+export function resolveOptions (given: RoomsOptions, pluginTimeout: number): ResolvedOptions {
+  const options = { ...DEFAULTS, ...check(PLUGIN_SCHEMA, given) }
+
+  const mustBeLess = (name: keyof typeof DEFAULTS, than: keyof typeof DEFAULTS, why: string): void => {
+    if (options[name] >= options[than]) invalid(name, `(${options[name]}) must be less than ${than} (${options[than]}): ${why}`)
+  }
+  if (options.redis !== undefined && options.broker !== undefined) invalid('broker', 'cannot be given together with redis: one of them carries the messages')
+  mustBeLess('pongTimeout', 'keepAlive', 'a ping must be answered before the next one')
+  mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
+  if (options.maxAuthPayload > options.maxPayload) invalid('maxAuthPayload', `(${options.maxAuthPayload}) cannot be more than maxPayload (${options.maxPayload}), which holds for all messages`)
+  const closing = options.drainTimeout + options.closeTimeout
+  if (pluginTimeout > 0 && closing >= pluginTimeout) {
+    invalid('drainTimeout', `and closeTimeout are ${closing} ms together, and must stay below the application's pluginTimeout (${pluginTimeout}), which would cut app.close() short`)
+  }
+  return options
+}
+
+/** @throws FST_ROOMS_INVALID_OPTION */
+export function checkRouteOptions (given: RoomRouteOptions): RoomRouteOptions {
+  return check(ROUTE_SCHEMA, given)
+}
+
+/** @throws FST_ROOMS_INVALID_OPTION */
+export function invalid (name: string, must: string): never {
+  throw new errors.FST_ROOMS_INVALID_OPTION(name, must)
+}
+
+function check<T extends object> (schema: TSchema, given: T): T {
+  // An option that is undefined was not given: `redis: process.env.REDIS_URL` is how people write it.
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
+  const error = Value.Errors(schema, options).First()
+  if (error !== undefined) {
+    const name = error.path.slice(1).replaceAll('/', '.')
+    const must = (error.schema as { must?: string }).must
+    invalid(name, error.type === ValueErrorType.ObjectAdditionalProperties ? 'is not known; see docs/options.md' : `must ${must}`)
+  }
+  const { authenticate } = options as RoomRouteOptions
+  if (authenticate instanceof AsyncFunction && authenticate.length > 2) {
+    invalid('authenticate', 'is async and takes `done`; a hook is either the one or the other, as in Fastify')
+  }
+  return options
+}
+
+const AsyncFunction = (async () => {}).constructor
+
+function count (must: string): TSchema {
+  return Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_TIMER, must }))
+}

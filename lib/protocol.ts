@@ -1,0 +1,99 @@
+import { isUtf8 } from 'node:buffer'
+
+import { errors } from './errors.js'
+import type { Message } from '../types/index.js'
+
+/**
+ * The wire: what frames look like, and what each cause of an end says to the client.
+ * docs/protocol.md is its prose.
+ */
+
+/**
+ * Why a socket ends: the status frame that goes ahead of the close, if there is one, and the close code.
+ * Codes of 4000 and above are ours (RFC 6455 §7.4.2); the others are registered (§7.4.1, and IANA for 1012 and 1013).
+ */
+export const CAUSES = {
+  done: { code: 1000, status: undefined },
+  too_big: { code: 1009, status: undefined },
+  unavailable: { code: 1011, status: 'unavailable' },
+  restarting: { code: 1012, status: 'restarting' },
+  overloaded: { code: 1013, status: 'overloaded' },
+  bad_frame: { code: 4400, status: undefined },
+  invalid_token: { code: 4401, status: 'invalid_token' },
+  forbidden: { code: 4403, status: 'forbidden' },
+  auth_timeout: { code: 4408, status: 'auth_timeout' },
+  disconnected: { code: 4410, status: 'disconnected' },
+  too_slow: { code: 4413, status: undefined },
+  expired_token: { code: 4419, status: 'expired_token' },
+  rate_limited: { code: 4429, status: 'rate_limited' }
+} as const satisfies Record<string, { code: number, status: string | undefined }>
+
+export type Cause = keyof typeof CAUSES
+
+/** Commands that only the plugin says. A message that uses one would be taken for the plugin's own word. */
+const RESERVED: ReadonlySet<string> = new Set(['WSStatus', 'WSError', 'WSPing', 'WSPong', 'WSSnapshot', 'WSPresence'])
+
+/** Frames that never change are encoded once. */
+export const PING_FRAME = Buffer.from('{"command":"WSPing"}')
+export const PONG_FRAME = Buffer.from('{"command":"WSPong"}')
+
+export function statusFrame (status: string, details?: object): Buffer {
+  return Buffer.from(JSON.stringify({ command: 'WSStatus', data: { status, ...details } }))
+}
+
+export function errorFrame (error: Error & { code?: string }, id: unknown): Buffer {
+  return Buffer.from(JSON.stringify({ command: 'WSError', data: { code: error.code, message: error.message }, id }))
+}
+
+/**
+ * The bytes of a message, the same for every member and for the broker.
+ * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
+ */
+export function encodeMessage (message: Message, maxMessage: number): Buffer {
+  const { command, data } = (message ?? {}) as Message
+  if (typeof command !== 'string' || command === '') {
+    throw new errors.FST_ROOMS_INVALID_MESSAGE('`command` must be a string that is not empty.')
+  }
+  if (RESERVED.has(command)) {
+    throw new errors.FST_ROOMS_INVALID_MESSAGE(`the command ${command} is reserved for the plugin; choose another name.`)
+  }
+  let text: string
+  try {
+    text = JSON.stringify({ command, data })
+  } catch (cause) {
+    const error = new errors.FST_ROOMS_INVALID_MESSAGE('`data` cannot be written as JSON.')
+    error.cause = cause
+    throw error
+  }
+  const payload = Buffer.from(text)
+  if (payload.length > maxMessage) {
+    throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(payload.length, maxMessage)
+  }
+  return payload
+}
+
+/** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */
+export function isMessage (payload: Buffer): boolean {
+  // JSON.parse of a decoded buffer would replace bad UTF-8 silently, and a bad frame closes every member's socket with 1007.
+  if (!isUtf8(payload)) return false
+  const message = parseObject(payload)
+  return message !== undefined && typeof message.command === 'string' && message.command !== '' && !RESERVED.has(message.command)
+}
+
+/** The object in a text frame, or undefined where there is none. Only the named properties are ever read, so nothing can be poisoned. */
+export function parseObject (text: Buffer): Record<string, unknown> | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text.toString())
+  } catch {
+    return undefined
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
+}
+
+/** A close reason is at most 123 bytes (RFC 6455 §5.5); `ws` throws on more. Cut at a character, never inside one. */
+export function closeReason (reason: string): string {
+  if (Buffer.byteLength(reason) <= 123) return reason
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(123))
+  return reason.slice(0, read)
+}

@@ -1,0 +1,87 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Message } from '../types/index.js'
+import type { RoomTable } from './rooms.js'
+import { checkRoomName } from './room.js'
+
+const kHeld = Symbol('fastify-rooms.held')
+
+interface HeldMessage {
+  readonly room: string
+  readonly payload: Buffer
+}
+
+/** What a reply has for rooms: nothing yet, messages that wait for it, or how it went out. */
+type Held = null | HeldMessage[] | 'succeeded' | 'failed'
+type HoldingReply = FastifyReply & { [kHeld]: Held }
+
+/** Requests whose handler has not replied yet. What they send belongs before the end of the sockets. */
+export class Requests {
+  readonly #replies = new Set<FastifyReply>()
+  #replied: (() => void) | undefined
+
+  enter (reply: FastifyReply): void {
+    this.#replies.add(reply)
+    // A hijacked reply never comes to `onSend`. One whose client has left does, as soon as its handler is done.
+    reply.raw.once('close', () => { if (reply.sent) this.leave(reply) })
+  }
+
+  leave (reply: FastifyReply): void {
+    if (this.#replies.delete(reply)) this.#replied?.()
+  }
+
+  /** Resolves when every handler has replied, or has taken its reply away from Fastify. */
+  async settled (): Promise<void> {
+    for (const reply of this.#replies) {
+      while (!reply.sent && this.#replies.has(reply)) {
+        await new Promise<void>(resolve => { this.#replied = resolve })
+      }
+    }
+  }
+}
+
+/**
+ * `reply.sendToRoom`: messages that go out with a reply that succeeds. `onSend` is the moment, because `onResponse`
+ * never comes when the client has left, though the change that the message tells of has been made.
+ */
+export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (error: Error, room: string) => void): Requests {
+  const requests = new Requests()
+
+  app.decorateReply<Held, symbol>(kHeld, null)
+  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message): void {
+    const reply = this as HoldingReply
+    const held = reply[kHeld]
+    if (held === 'failed') return
+    let payload: Buffer
+    try {
+      checkRoomName(room)
+      payload = rooms.encode(message)
+    } catch (error) {
+      reply.log.error({ err: error, room }, 'message could not be sent to the room')
+      failed(error as Error, room)
+      return
+    }
+    if (held === 'succeeded') send({ room, payload })
+    else if (held === null) reply[kHeld] = [{ room, payload }]
+    else held.push({ room, payload })
+  })
+
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.ws) requests.enter(reply)
+    done()
+  })
+
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    const holding = reply as HoldingReply
+    const held = holding[kHeld]
+    holding[kHeld] = reply.statusCode < 400 ? 'succeeded' : 'failed'
+    if (Array.isArray(held) && reply.statusCode < 400) held.forEach(send)
+    requests.leave(reply)
+    done()
+  })
+
+  function send ({ room, payload }: HeldMessage): void {
+    rooms.sendEncoded(room, payload).catch(error => failed(error, room))
+  }
+
+  return requests
+}

@@ -1,0 +1,228 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Message, Receipt } from '../types/index.js'
+import type { Broker } from './brokers/broker.js'
+import { Channel, Channels } from './channel.js'
+import { GONE } from './connection.js'
+import type { RoomConnection } from './connection.js'
+import { isError } from './errors.js'
+import { fanOut } from './fanout.js'
+import { nextId } from './id.js'
+import { encodeMessage, isMessage, statusFrame } from './protocol.js'
+import { checkRoomName } from './room.js'
+import { throttled } from './stats.js'
+import type { Counters } from './stats.js'
+
+export interface RoomsSettings {
+  broker: Broker
+  /** Whether the broker hands over only what `sendToRoom` made, so that it need not be checked again. */
+  trusted: boolean
+  prefix: string
+  whenBrokerDown: 'local' | 'reject'
+  subscribeTimeout: number
+  linger: number
+  maxMessage: number
+}
+
+interface Room {
+  readonly members: Set<RoomConnection>
+  readonly channel: Channel
+}
+
+const RESYNC_FRAME = statusFrame('resync')
+
+/** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
+export class RoomTable {
+  readonly #settings: RoomsSettings
+  readonly #counters: Counters
+  readonly #log: FastifyBaseLogger
+  readonly #channels: Channels
+  /** By the name of the broker's channel, which is what arrives with every message. */
+  readonly #rooms = new Map<string, Room>()
+  readonly #sending = new Set<Promise<unknown>>()
+  readonly #warnMalformed: (details: object) => void
+  readonly #warnDegraded: (details: object) => void
+  readonly #warnFailed: (details: object) => void
+  readonly #warnSubscription: (details: object) => void
+  readonly #warnBroker: (details: object) => void
+
+  constructor (settings: RoomsSettings, counters: Counters, log: FastifyBaseLogger) {
+    this.#settings = settings
+    this.#counters = counters
+    this.#log = log
+    this.#channels = new Channels(settings.broker, settings)
+    this.#warnMalformed = throttled(details => log.warn(details, 'skipped a broker payload that is no message'))
+    this.#warnDegraded = throttled(details => log.warn(details, 'broker unreachable, message served to this process only'))
+    this.#warnFailed = throttled(details => log.error(details, 'message could not be sent to the room'))
+    this.#warnSubscription = throttled(details => log.error(details, 'broker refused a subscription, trying again'))
+    this.#warnBroker = throttled(details => log.error(details, 'broker connection failed'))
+  }
+
+  start (): void {
+    this.#settings.broker.start({
+      message: (channel, payload) => this.#receive(channel, payload),
+      up: () => this.#brokerUp(),
+      down: () => this.#brokerDown(),
+      error: err => this.#warnBroker({ err })
+    })
+  }
+
+  get up (): boolean {
+    return this.#channels.up
+  }
+
+  /** Rooms with members here, and the members of all of them together. */
+  totals (): { rooms: number, members: number } {
+    let rooms = 0
+    let members = 0
+    for (const room of this.#rooms.values()) {
+      if (room.members.size > 0) rooms++
+      members += room.members.size
+    }
+    return { rooms, members }
+  }
+
+  /**
+   * Makes a connection a member once the broker has confirmed the subscription, and calls `announce` in the same turn,
+   * so that no message can come before it and none after it is missed. Nothing is left behind when the client goes
+   * while the broker is still asked.
+   * @param announce is told whether the broker did not confirm in time
+   */
+  async join (name: string, connection: RoomConnection, announce: (degraded: boolean) => void): Promise<void> {
+    const channelName = this.#settings.prefix + name
+    const room = this.#open(channelName)
+    room.channel.hold()
+    let live: boolean
+    try {
+      live = await connection.until(room.channel.whenLive())
+      if (!connection.open) throw GONE
+    } catch (error) {
+      room.channel.release()
+      throw error
+    }
+    room.members.add(connection)
+    connection.rooms.add(name)
+    this.#settings.broker.report(channelName, room.members.size)
+    announce(!live)
+  }
+
+  /** Takes a connection out of all its rooms. */
+  leaveAll (connection: RoomConnection): void {
+    for (const name of connection.rooms) {
+      const channelName = this.#settings.prefix + name
+      const room = this.#rooms.get(channelName)
+      if (room?.members.delete(connection) !== true) continue
+      this.#settings.broker.report(channelName, room.members.size)
+      room.channel.release()
+    }
+    connection.rooms.clear()
+  }
+
+  encode (message: Message): Buffer {
+    return encodeMessage(message, this.#settings.maxMessage)
+  }
+
+  /** The promise is watched: when nobody awaits it, a rejection is logged and ends nothing. */
+  send (name: string, message: Message): Promise<Receipt> {
+    const id = nextId()
+    return this.#watch(name, id, this.#encodeAndPublish(name, message, id))
+  }
+
+  /** The same for a message that was encoded before. */
+  sendEncoded (name: string, payload: Buffer): Promise<Receipt> {
+    const id = nextId()
+    return this.#watch(name, id, this.#publish(name, payload, id))
+  }
+
+  async count (name: string): Promise<number> {
+    checkRoomName(name)
+    return await this.#settings.broker.count(this.#settings.prefix + name)
+  }
+
+  /** Resolves when no send is under way. Each is bounded by `publishTimeout`. */
+  async settled (): Promise<void> {
+    while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+  }
+
+  async close (): Promise<void> {
+    await this.settled()
+    this.#channels.close()
+    for (const { channel } of this.#rooms.values()) channel.stop()
+    this.#rooms.clear()
+    await this.#settings.broker.close()
+  }
+
+  #open (channelName: string): Room {
+    const known = this.#rooms.get(channelName)
+    if (known !== undefined) return known
+    const members = new Set<RoomConnection>()
+    const channel = new Channel(channelName, this.#channels, {
+      // Whoever was a member before this moment may have missed something, and should look again.
+      live: () => { fanOut(members, RESYNC_FRAME) },
+      idle: () => { this.#rooms.delete(channelName) },
+      failed: err => this.#warnSubscription({ err, channel: channelName })
+    })
+    const room = { members, channel }
+    this.#rooms.set(channelName, room)
+    return room
+  }
+
+  #receive (channelName: string, payload: Buffer): void {
+    this.#counters.received++
+    if (!this.#settings.trusted && (payload.length > this.#settings.maxMessage || !isMessage(payload))) {
+      this.#counters.malformed++
+      this.#warnMalformed({ channel: channelName, bytes: payload.length })
+      return
+    }
+    this.#deliver(channelName, payload)
+  }
+
+  #deliver (channelName: string, payload: Buffer): number {
+    const room = this.#rooms.get(channelName)
+    if (room === undefined) return 0
+    const delivered = fanOut(room.members, payload)
+    this.#counters.delivered += delivered
+    return delivered
+  }
+
+  async #encodeAndPublish (name: string, message: Message, id: string): Promise<Receipt> {
+    checkRoomName(name)
+    return await this.#publish(name, this.encode(message), id)
+  }
+
+  async #publish (name: string, payload: Buffer, id: string): Promise<Receipt> {
+    const channelName = this.#settings.prefix + name
+    try {
+      return { id, subscribers: await this.#settings.broker.publish(channelName, payload, id) }
+    } catch (error) {
+      if (this.#settings.whenBrokerDown === 'reject' || !isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) throw error
+      this.#counters.degraded++
+      this.#warnDegraded({ room: name, id })
+      return { id, subscribers: this.#deliver(channelName, payload) > 0 ? 1 : 0, degraded: true }
+    }
+  }
+
+  #watch (room: string, id: string, sending: Promise<Receipt>): Promise<Receipt> {
+    this.#counters.sent++
+    this.#sending.add(sending)
+    sending.then(() => {
+      this.#sending.delete(sending)
+    }, err => {
+      this.#sending.delete(sending)
+      this.#counters.failed++
+      this.#warnFailed({ err, room, id })
+    })
+    return sending
+  }
+
+  #brokerUp (): void {
+    this.#channels.up = true
+    this.#log.info('broker is up')
+    for (const { channel } of this.#rooms.values()) channel.reconcile()
+  }
+
+  #brokerDown (): void {
+    this.#channels.up = false
+    this.#log.warn('broker is down, subscriptions will be made again when it is back')
+    for (const { channel } of this.#rooms.values()) channel.lost()
+  }
+}

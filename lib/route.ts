@@ -1,0 +1,228 @@
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { RawData, WebSocket } from 'ws'
+import type { RoomOf, RoomRouteOptions } from '../types/index.js'
+import { causeOf } from './authenticate.js'
+import type { DefaultAuthenticate } from './authenticate.js'
+import { GONE, RoomConnection } from './connection.js'
+import type { ConnectionHost, ConnectionLimits } from './connection.js'
+import { errors, isError } from './errors.js'
+import { Expiry } from './expiry.js'
+import { Handshakes, Refusal } from './handshake.js'
+import type { HandshakeLimits } from './handshake.js'
+import { KeepAlive } from './keepalive.js'
+import { errorFrame, parseObject, PONG_FRAME, statusFrame } from './protocol.js'
+import { checkRoomName } from './room.js'
+import type { RoomTable } from './rooms.js'
+import type { Counters } from './stats.js'
+
+/** A route's room and its hooks, the plugin's filled in where it has none. */
+export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
+  readonly room: RoomOf
+  readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
+  readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
+  readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>
+}
+
+export interface SocketSettings extends ConnectionLimits, HandshakeLimits {
+  keepAlive: number
+  pongTimeout: number
+}
+
+const kConnection = Symbol('fastify-rooms.connection')
+type OwnSocket = WebSocket & { [kConnection]: RoomConnection }
+
+/** The sockets of an application, each from its upgrade to its end. */
+export class Sockets implements ConnectionHost {
+  readonly connections = new Set<RoomConnection>()
+  readonly handshakes: Handshakes
+  readonly limits: ConnectionLimits
+  readonly counters: Counters
+  readonly #rooms: RoomTable
+  readonly #keepAlive: KeepAlive
+  readonly #expiry = new Expiry()
+  readonly #interval: number
+  #draining = false
+  #emptied: (() => void) | undefined
+
+  constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings) {
+    this.#rooms = rooms
+    this.counters = counters
+    this.limits = settings
+    this.handshakes = new Handshakes(settings)
+    this.#keepAlive = new KeepAlive(settings)
+    this.#interval = settings.keepAlive
+  }
+
+  /**
+   * The story of one socket, in order. Listeners are attached in the turn of the upgrade: a frame that comes while the
+   * handler waits for something would be lost otherwise.
+   */
+  serve (route: Route, socket: WebSocket, request: FastifyRequest, reply: FastifyReply): void {
+    const connection = new RoomConnection(socket, request.log, this)
+    listen(socket as OwnSocket, connection)
+    this.connections.add(connection)
+    if (this.#draining) connection.end('restarting')
+    else if (this.handshakes.full) connection.end('overloaded')
+    else this.#enter(route, connection, request, reply)
+  }
+
+  /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
+  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    let room: string | undefined
+    try {
+      if (route.authenticate === false) {
+        this.handshakes.startHooks(connection)
+      } else {
+        const token = await this.handshakes.token(connection)
+        this.handshakes.startHooks(connection)
+        connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
+        connection.userId = route.userId(connection.user as never)?.toString()
+      }
+
+      room = typeof route.room === 'string' ? route.room : await connection.until(route.room(request))
+      checkRoomName(room)
+      if (route.authorize !== undefined) {
+        const verdict = await connection.until(route.authorize({ user: connection.user, room, params: request.params, request }))
+        if (verdict !== true) throw new errors.FST_ROOMS_FORBIDDEN()
+      }
+      this.handshakes.finish(connection)
+
+      const expiresAt = route.authenticate === false ? undefined : route.expiresAt({ user: connection.user as never })
+      const announce = this.#announce.bind(this, connection, room, expiresAt)
+      await this.#rooms.join(room, connection, announce)
+      if (connection.open) await this.#joined(route, connection, room, request)
+    } catch (error) {
+      this.#refuse(route, connection, room, error)
+    }
+  }
+
+  /** The word that the token was good and that messages arrive from now on. */
+  #announce (connection: RoomConnection, room: string, expiresAt: number | undefined, degraded: boolean): void {
+    this.#expiry.add(connection, expiresAt)
+    if (!connection.open) return
+    this.#keepAlive.add(connection)
+    connection.write(statusFrame('connected', {
+      connection: connection.id,
+      keepAlive: this.#interval,
+      rooms: { [room]: {} },
+      ...(degraded && { degraded })
+    }))
+  }
+
+  /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
+  async #joined (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
+    let joining: void | Promise<void> = Promise.resolve()
+    if (route.onLeave !== undefined) {
+      const { onLeave } = route
+      connection.onLeave = () => {
+        Promise.resolve(joining).catch(() => {}).then(() => onLeave({ connection, room })).catch(error => {
+          this.#report(route, connection, room, error, 'onLeave failed')
+        })
+      }
+    }
+    joining = route.onJoin?.({ connection, room, request })
+    await joining
+  }
+
+  /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
+  #refuse (route: Route, connection: RoomConnection, room: string | undefined, error: unknown): void {
+    this.handshakes.finish(connection)
+    if (error === GONE) return
+    const cause = error instanceof Refusal ? error.end : isError(error, 'FST_ROOMS_INVALID_ROOM') ? 'forbidden' : causeOf(error)
+    if (cause === 'unavailable') this.#report(route, connection, room, error, 'socket could not be served')
+    // The error may quote what the client sent, so the log gets only its code.
+    else connection.log.info({ cause, code: (error as { code?: unknown }).code, room }, 'socket refused')
+    connection.end(cause)
+  }
+
+  #report (route: Route, connection: RoomConnection, room: string | undefined, thrown: unknown, message: string): void {
+    const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
+    connection.log.error({ err: error, room }, message)
+    reportTo(route, connection.log, { error, room, connection })
+  }
+
+  /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
+  frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
+    if (!connection.open) return
+    if (!connection.spend()) return connection.end('rate_limited')
+    const frame = isBinary ? undefined : parseObject(data)
+    const id = frame?.id
+    if (frame === undefined || !isId(id)) return connection.end('bad_frame')
+    if (frame.command === 'WSPing') {
+      connection.write(PONG_FRAME)
+    } else if (frame.command !== 'WSPong') {
+      this.counters.ignored++
+      if (id !== undefined) connection.write(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))
+    }
+  }
+
+  /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
+  ended (connection: RoomConnection): void {
+    this.handshakes.finish(connection)
+    this.#keepAlive.delete(connection)
+    this.#expiry.delete(connection)
+    this.#rooms.leaveAll(connection)
+  }
+
+  closed (connection: RoomConnection): void {
+    this.connections.delete(connection)
+    if (this.connections.size === 0) this.#emptied?.()
+  }
+
+  /** From now on, nobody is let in. */
+  drain (): void {
+    this.#draining = true
+  }
+
+  /** Resolves when no socket is left. */
+  async empty (): Promise<void> {
+    if (this.connections.size > 0) await new Promise<void>(resolve => { this.#emptied = resolve })
+  }
+
+  close (): void {
+    this.handshakes.close()
+    this.#keepAlive.close()
+    this.#expiry.close()
+  }
+}
+
+/** A socket's connection, if it is one of ours. */
+export function connectionOf (socket: WebSocket): RoomConnection | undefined {
+  return (socket as Partial<OwnSocket>)[kConnection]
+}
+
+/** An `onError` that fails must not start over. */
+export function reportTo (hooks: Pick<RoomRouteOptions, 'onError'>, log: FastifyBaseLogger, event: Parameters<Exclude<RoomRouteOptions['onError'], undefined>>[0]): void {
+  try {
+    hooks.onError?.(event)
+  } catch (err) {
+    log.error({ err }, 'onError failed')
+  }
+}
+
+/** An id comes back in the answer, so it must be small and plain. */
+function isId (id: unknown): id is string | number | undefined {
+  return id === undefined || typeof id === 'number' || (typeof id === 'string' && id.length <= 128)
+}
+
+function listen (socket: OwnSocket, connection: RoomConnection): void {
+  socket[kConnection] = connection
+  socket.on('message', onMessage)
+  socket.on('ping', onSign)
+  socket.on('pong', onSign)
+  socket.on('close', onClose)
+}
+
+/** Shared by all sockets: a listener of its own for each would be four closures more per member. */
+function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
+  connectionOf(this)?.receive(data as Buffer, isBinary)
+}
+
+function onSign (this: WebSocket): void {
+  const connection = connectionOf(this)
+  if (connection !== undefined) connection.alive = true
+}
+
+function onClose (this: WebSocket): void {
+  connectionOf(this)?.closed()
+}

@@ -1,0 +1,41 @@
+import type { Stats } from '../types/index.js'
+import type { Cause } from './protocol.js'
+
+/** What is counted where it happens; `app.ws.stats()` adds what is merely looked up. */
+export class Counters {
+  sent = 0
+  failed = 0
+  degraded = 0
+  received = 0
+  malformed = 0
+  delivered = 0
+  ignored = 0
+  readonly ended: Record<string, number> = {}
+
+  snapshot (): Pick<Stats, 'sent' | 'failed' | 'degraded' | 'received' | 'malformed' | 'delivered' | 'ignored' | 'ended'> {
+    return { ...this, ended: { ...this.ended } }
+  }
+
+  end (cause: Cause | 'client' | 'silent'): void {
+    this.ended[cause] = (this.ended[cause] ?? 0) + 1
+  }
+}
+
+/**
+ * Says a thing at most once per interval, with how often it was left out: what goes wrong for one message or one socket
+ * goes wrong for thousands, and a log that drowns helps nobody.
+ */
+export function throttled (write: (details: object) => void, ms = 1_000): (details: object) => void {
+  let next = 0
+  let omitted = 0
+  return details => {
+    const now = performance.now()
+    if (now < next) {
+      omitted++
+      return
+    }
+    next = now + ms
+    write(omitted > 0 ? { ...details, omitted } : details)
+    omitted = 0
+  }
+}

@@ -1,0 +1,71 @@
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import fastifyJwt from '@fastify/jwt'
+import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import type { Test } from 'tap'
+import fastifyRooms from '../../index.js'
+import type { RoomRouteOptions, RoomsOptions } from '../../index.js'
+
+export interface TestApp {
+  app: FastifyInstance
+  /** Of the route that leads to the room `cdr`. */
+  url: string
+  http: string
+  token: (claims?: object, options?: object) => string
+  /** Every line of the log, parsed. */
+  logs: Array<Record<string, unknown> & { msg: string }>
+}
+
+export interface Settings {
+  rooms?: RoomsOptions
+  route?: RoomRouteOptions
+  fastify?: FastifyServerOptions
+  jwt?: object
+  /** What the application does before it listens. */
+  setup?: (app: FastifyInstance) => void | Promise<void>
+}
+
+/** An application as the README has it: @fastify/jwt, fastify-rooms, one room, and a handler that tells it something. */
+export async function createApp (t: Test, settings: Settings = {}): Promise<TestApp> {
+  const built = await buildApp(settings)
+  t.teardown(() => built.app.close())
+  await built.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = built.app.server.address() as AddressInfo
+  return {
+    ...built,
+    url: `ws://127.0.0.1:${port}/cdr/users/ws`,
+    http: `http://127.0.0.1:${port}`,
+    token: (claims = { sub: 'jeanne' }, options = {}) => built.app.jwt.sign(claims, options)
+  }
+}
+
+/** The same, not yet listening. */
+export async function buildApp ({ rooms, route, fastify, jwt, setup }: Settings = {}): Promise<Pick<TestApp, 'app' | 'logs'>> {
+  const logs: TestApp['logs'] = []
+  const stream = new Writable({
+    write (line, _encoding, callback) {
+      logs.push(JSON.parse(line))
+      callback()
+    }
+  })
+  const app = Fastify({ logger: { level: 'trace', stream }, ...fastify })
+  await app.register(fastifyJwt, { secret: 'a secret of the tests', verify: { algorithms: ['HS256'] }, ...jwt })
+  await app.register(fastifyRooms, rooms ?? {})
+  app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket('cdr', route))
+  app.patch('/cdr/users/:id', async (request, reply) => {
+    reply.sendToRoom('cdr', { command: 'UPDATE_USER', data: request.body })
+    return request.body
+  })
+  await setup?.(app)
+  return { app, logs }
+}
+
+/** Waits for what has no event of its own. */
+export async function until (condition: () => unknown | Promise<unknown>, ms = 10_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`never came true: ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,73 @@
+import { WebSocket } from 'ws'
+import type { ClientOptions } from 'ws'
+import type { Test } from 'tap'
+
+export interface Frame {
+  command: string
+  data?: { status?: string, [key: string]: unknown }
+  id?: unknown
+  [key: string]: unknown
+}
+
+/** A WebSocket client that knows nothing of fastify-rooms: it keeps the frames in the order in which they come. */
+export class Client {
+  readonly socket: WebSocket
+  readonly frames: Frame[] = []
+  readonly closed: Promise<{ code: number, reason: string }>
+  readonly opened: Promise<void>
+  readonly #waiting: Array<() => void> = []
+  #taken = 0
+
+  constructor (url: string, options: ClientOptions = {}) {
+    this.socket = new WebSocket(url, options)
+    this.opened = new Promise((resolve, reject) => {
+      this.socket.once('open', resolve)
+      this.socket.once('error', reject)
+    })
+    this.opened.catch(() => {})
+    this.socket.on('error', () => {})
+    this.socket.on('message', data => {
+      this.frames.push(JSON.parse(data.toString()))
+      for (const wake of this.#waiting.splice(0)) wake()
+    })
+    this.closed = new Promise(resolve => {
+      this.socket.once('close', (code, reason) => {
+        resolve({ code, reason: reason.toString() })
+        for (const wake of this.#waiting.splice(0)) wake()
+      })
+    })
+  }
+
+  /** The next frame that has not been taken, or that one of them which has this command; keep-alive frames do not count. */
+  async next (command?: string): Promise<Frame> {
+    for (;;) {
+      while (this.#taken < this.frames.length) {
+        const frame = this.frames[this.#taken++] as Frame
+        if (command === undefined ? frame.command !== 'WSPing' : frame.command === command) return frame
+      }
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`closed while waiting for ${command ?? 'a frame'}`)
+      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    }
+  }
+
+  send (frame: unknown): void {
+    this.socket.send(typeof frame === 'string' || Buffer.isBuffer(frame) ? frame : JSON.stringify(frame))
+  }
+}
+
+/** Opens a socket; it is cut when the test ends. */
+export async function open (t: Test, url: string, options?: ClientOptions): Promise<Client> {
+  const client = new Client(url, options)
+  t.teardown(() => client.socket.terminate())
+  await client.opened
+  return client
+}
+
+/** Opens a socket, sends the token, and waits for `connected`. */
+export async function join (t: Test, url: string, token: string): Promise<Client> {
+  const client = await open(t, url)
+  client.send({ token })
+  const { data } = await client.next('WSStatus')
+  if (data?.status !== 'connected') throw new Error(`not connected: ${data?.status}`)
+  return client
+}

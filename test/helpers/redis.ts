@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+/** A redis-server of the test's own, on a free port, ended by its pid. */
+export class RedisServer {
+  readonly port: number
+  readonly #args: string[]
+  readonly #dir = mkdtempSync(join(tmpdir(), 'fastify-rooms-redis-'))
+  #child: ChildProcess | undefined
+
+  constructor (port: number, args: string[]) {
+    this.port = port
+    this.#args = args
+  }
+
+  get url (): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  get pid (): number {
+    return this.#child?.pid as number
+  }
+
+  async start (): Promise<void> {
+    const child = spawn('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.#dir, ...this.#args], { stdio: 'ignore' })
+    this.#child = child
+    const spawned = once(child, 'spawn') // rejects when there is no redis-server
+    await spawned
+    const client = this.client()
+    await client.ping()
+    client.disconnect()
+  }
+
+  /** SIGKILL is a crash; SIGSTOP a hang, ended by SIGCONT. */
+  async kill (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') {
+      child.kill(signal)
+      return
+    }
+    const exited = once(child, 'exit')
+    child.kill('SIGCONT')
+    child.kill(signal)
+    await exited
+  }
+
+  async stop (): Promise<void> {
+    await this.kill()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  /** A client that waits for the server for as long as it takes. */
+  client (): Redis {
+    const client = new Redis({ host: '127.0.0.1', port: this.port, maxRetriesPerRequest: null, retryStrategy: () => 10 })
+    client.on('error', () => {})
+    return client
+  }
+}
+
+export async function startRedis (t: Test, args: string[] = []): Promise<RedisServer> {
+  const server = new RedisServer(await freePort(), args)
+  t.teardown(() => server.stop())
+  await server.start()
+  return server
+}
+
+export async function freePort (): Promise<number> {
+  const server = net.createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}

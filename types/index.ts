@@ -1,0 +1,204 @@
+/// <reference types="@fastify/websocket" preserve="true" />
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
+import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocket'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Broker } from '../lib/brokers/broker.js'
+
+/** What a handler sends to a room. */
+export interface Message {
+  /** What happened, such as `UPDATE_USER`. `WSStatus`, `WSError`, `WSPing`, `WSPong`, `WSSnapshot` and `WSPresence` are reserved. */
+  command: string
+  /** Anything that `JSON.stringify` takes. */
+  data?: unknown
+}
+
+/** What became of a message. */
+export interface Receipt {
+  /** Names this message, in logs and in errors. */
+  id: string
+  /**
+   * Subscriptions that the broker counted: processes with members, and whatever other program listens to the channel.
+   * Not deliveries.
+   */
+  subscribers: number
+  /** The broker could not be reached; only the members of this process were served, `subscribers` says whether there were any. */
+  degraded?: true
+}
+
+/**
+ * The user as the application knows it: `request.user`, typed by `FastifyJWT` where @fastify/jwt is used, or by the
+ * application's own augmentation of `FastifyRequest`.
+ */
+export type User = FastifyRequest extends { user: infer U } ? U : unknown
+
+/** One socket that has proved who it is. */
+export interface Connection {
+  /** Unique among all processes. */
+  readonly id: string
+  /** What `authenticate` left in `request.user`; `null` in a room that is open to all. */
+  readonly user: User | null
+  /** What the `userId` hook made of the user. */
+  readonly userId: string | undefined
+  readonly rooms: ReadonlySet<string>
+  /**
+   * To this socket alone, in order with the messages of its rooms.
+   * @returns whether the socket took it: `false` once it is closing
+   * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
+   */
+  send (message: Message): boolean
+  /**
+   * Ends the socket. A code of the protocol's table is preceded by its status frame.
+   * @param code @default 1000
+   * @param reason at most 123 bytes are sent (RFC 6455 §5.5); never put anything of a user into it
+   * @throws TypeError when the code is not one that may be sent (RFC 6455 §7.4)
+   */
+  close (code?: number, reason?: string): void
+}
+
+/** A Fastify hook of two or three arguments, as it would stand in `onRequest`: it throws, calls `done(error)` or replies to refuse. */
+export type AuthenticateHook =
+  | ((this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>)
+  | ((this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => unknown)
+
+/** Which room a route leads to: a name, or a function of the authenticated request, which refuses by throwing. */
+export type RoomOf<R extends RouteGenericInterface = RouteGenericInterface> =
+  | string
+  | ((request: FastifyRequest<R>) => string | Promise<string>)
+
+/** Policies. A route's own take the place of the plugin's. */
+export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> {
+  /**
+   * Who is it? Any Fastify hook that checks the `authorization` header, which holds the token of the first message as
+   * `Bearer <token>`; or `false`: the room is open to all, and no token is waited for.
+   * @default `request.jwtVerify()` of @fastify/jwt, with the token of the first message
+   */
+  authenticate?: AuthenticateHook | false
+  /** May this user enter this room? Only `true` lets in. A thrown error means what its `statusCode` says. @default everyone who is authenticated */
+  authorize?: (entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>
+  /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
+  userId?: (user: User) => string | number | undefined
+  /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
+  expiresAt?: (entry: { user: User }) => number | undefined
+  /** After `connected` was sent. A failure ends the socket with 1011. */
+  onJoin?: (event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>
+  /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
+  onLeave?: (event: { connection: Connection, room: string }) => void | Promise<void>
+  /** A hook failed, or a message could not be sent. It is logged already; this is for counting and reporting. */
+  onError?: (event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void
+}
+
+export type RoomRouteOptions<R extends RouteGenericInterface = RouteGenericInterface> = Hooks<R>
+
+/** Options of the plugin. Times are in milliseconds, sizes in bytes. */
+export interface RoomsOptions extends Hooks {
+  /**
+   * What joins the processes: a URL, options of ioredis, or a client (`Redis`, `Cluster`, `app.redis`), which is only
+   * duplicated and never closed. @default none: one process, in memory
+   */
+  redis?: string | RedisOptions | Redis | Cluster
+  /** A broker of your own, in the place of `redis`. */
+  broker?: Broker
+  /** Goes before the room's name in the name of the broker's channel; may be empty. @default 'rooms:' */
+  prefix?: string
+  /** What `sendToRoom` does while the broker cannot be reached: serve this process's members and say so, or reject. @default 'local' */
+  whenBrokerDown?: 'local' | 'reject'
+  /** In which time the broker must confirm a message. @default 2000 */
+  publishTimeout?: number
+  /** How long the first member of a room waits for the broker to confirm the subscription. @default 2000 */
+  subscribeTimeout?: number
+  /** How long a subscription outlives the room's last member here. @default 5000 */
+  linger?: number
+  /** From the upgrade to the first message, and again from there until the hooks have decided. @default 5000 */
+  authTimeout?: number
+  /** Of the first message. @default 8192 */
+  maxAuthPayload?: number
+  /** Of every message of a client. @default 65536 */
+  maxPayload?: number
+  /** How many fragments a client may split a message into. @default 64 */
+  maxFragments?: number
+  /** Of a message to a room, from a handler or from the broker. @default 262144 */
+  maxMessage?: number
+  /** What may wait in the process for one socket to read. @default 1048576 */
+  maxBuffered?: number
+  /** Sockets that have not proved who they are, in this process. @default 1000 */
+  maxWaiting?: number
+  /** Messages per second that one client may send on average; five seconds' worth may come at once. @default 100 */
+  messageRate?: number
+  /** Between two pings of one socket. @default 25000 */
+  keepAlive?: number
+  /** From a ping to a sign of life. @default 8000 */
+  pongTimeout?: number
+  /** From our close frame to the client's, after which the socket is destroyed. @default 2000 */
+  closeTimeout?: number
+  /** What `app.close()` spends on requests in flight and on closing sockets. @default 5000 */
+  drainTimeout?: number
+  /** Options of @fastify/websocket, which this plugin registers. */
+  websocket?: WebsocketPluginOptions
+}
+
+/** Nothing to choose yet; `except` and `volatile` will stand here. */
+export type SendOptions = Record<never, never>
+
+/** Counters of this process since it started, and what it holds now. */
+export interface Stats {
+  /** Whether subscriptions can be made and messages sent. */
+  broker: 'up' | 'down'
+  /** Open sockets, with those that are still waiting. */
+  connections: number
+  /** Sockets that have not proved who they are. */
+  waiting: number
+  /** Rooms with members here. */
+  rooms: number
+  /** Members here; a socket counts once for each of its rooms. */
+  members: number
+  /** Messages that handlers of this process sent, with those that failed. */
+  sent: number
+  /** Sends that were rejected. */
+  failed: number
+  /** Sends that reached only this process's members. */
+  degraded: number
+  /** Messages that came from the broker. */
+  received: number
+  /** Of these, how many were no messages of ours, and were skipped. */
+  malformed: number
+  /** Frames written to members for the messages of rooms. */
+  delivered: number
+  /** Frames of clients that no one had asked for. */
+  ignored: number
+  /** Sockets that ended, by cause: the protocol's names, and `client` where the client or the link ended them. */
+  ended: Record<string, number>
+}
+
+export interface Rooms {
+  /**
+   * To every member of the room, in every process.
+   * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE: a mistake of the caller;
+   * FST_ROOMS_BROKER_UNAVAILABLE: not sent; FST_ROOMS_SEND_UNKNOWN: may still arrive. All as rejections, which are
+   * logged too, so that a call nobody awaits cannot end the process.
+   */
+  sendToRoom (room: string, message: Message, options?: SendOptions): Promise<Receipt>
+  /**
+   * How many members the room has, in all processes.
+   * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_BROKER_UNAVAILABLE
+   */
+  count (room: string): Promise<number>
+  stats (): Stats
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    ws: Rooms
+    /**
+     * The handler of a `{ websocket: true }` route: token as the first message, join, keep-alive, leave.
+     * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION
+     */
+    manageWebsocket<R extends RouteGenericInterface = RouteGenericInterface> (room: RoomOf<R>, options?: RoomRouteOptions<R>): WebsocketHandler
+  }
+  interface FastifyReply {
+    /**
+     * Held until this reply goes out with a status below 400, then sent; dropped otherwise. A failure is logged and
+     * never fails the request. The message is written down at once: later changes to `data` do not show.
+     */
+    sendToRoom (room: string, message: Message, options?: SendOptions): void
+  }
+}
