@@ -58,7 +58,7 @@ export class Channel {
   readonly #events: ChannelEvents
   #holders = 0
   #wanted = false
-  /** `unknown`: an operation failed or was never answered, and may have been carried out or not. */
+  /** `unknown`: an operation is under way, or has failed, and may have been carried out or not. */
   #state: 'none' | 'live' | 'unknown' = 'none'
   #operation: Operation | undefined
   #retry: NodeJS.Timeout | undefined
@@ -134,6 +134,7 @@ export class Channel {
 
     const operation: Operation = { channel: this, subscribing: this.#wanted }
     this.#operation = operation
+    this.#state = 'unknown'
     this.#shared.operations.add(operation)
     const { broker } = this.#shared
     const work = operation.subscribing ? broker.subscribe(this.name) : broker.unsubscribe(this.name)
@@ -161,7 +162,6 @@ export class Channel {
 
   #failed (operation: Operation, error: Error): void {
     if (!this.#settle(operation)) return
-    this.#state = 'unknown'
     this.#events.failed(error)
     const delay = Math.min(FIRST_RETRY * 2 ** this.#failures++, LAST_RETRY)
     this.#retry = setTimeout(() => {

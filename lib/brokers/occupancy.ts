@@ -33,7 +33,7 @@ export class Occupancy {
   }
 
   start (): void {
-    this.#beating = setInterval(() => this.#beat(), BEAT)
+    this.#beating = setInterval(() => { this.#writing ??= this.#write() }, BEAT)
     this.#renewing = setInterval(() => this.restore(), RENEW)
   }
 
@@ -72,16 +72,12 @@ export class Occupancy {
     if (this.#client.status === 'ready') await this.#client.del(this.#lifeKey(this.#process))
   }
 
-  #beat (): void {
-    if (this.#members.size > 0 || this.#changed.size > 0) this.#writing ??= this.#write()
-  }
-
   /** Writes that this process lives, if it is time to, and what has changed. What fails is written with the next beat. */
   async #write (): Promise<void> {
     const generation = ++this.#generation
     await null // changes of one turn are one write for each room
     try {
-      if (performance.now() - this.#beaten >= BEAT - 100) await this.#live()
+      if (this.#changed.size + this.#members.size > 0 && performance.now() - this.#beaten >= BEAT - 100) await this.#live()
       while (this.#changed.size > 0) {
         const channels = [...this.#changed].slice(0, CHUNK)
         await Promise.all(channels.map(channel => this.#writeOne(channel)))

@@ -65,11 +65,11 @@ function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
 }
 
 function clusterLink (source: Cluster): RedisLink {
+  // Connections to nodes are made when they are first needed: what waits for one is bounded by connectTimeout.
   const { lazyConnect, retryStrategy, enableOfflineQueue, ...redisOptions } = OURS
   const cluster = source.duplicate([], {
     keyPrefix: '',
     shardedSubscribers: true,
-    enableOfflineQueue: false,
     clusterRetryStrategy: retryStrategy,
     // A command that may have been carried out must not be repeated; one that was redirected has not been.
     retryDelayOnFailover: 0,

@@ -22,6 +22,8 @@ export interface Settings {
   route?: RoomRouteOptions
   fastify?: FastifyServerOptions
   jwt?: object
+  /** What is registered before fastify-rooms; its options may come from there. */
+  before?: (app: FastifyInstance) => Promise<RoomsOptions>
   /** What the application does before it listens. */
   setup?: (app: FastifyInstance) => void | Promise<void>
 }
@@ -41,7 +43,7 @@ export async function createApp (t: Test, settings: Settings = {}): Promise<Test
 }
 
 /** The same, not yet listening. */
-export async function buildApp ({ rooms, route, fastify, jwt, setup }: Settings = {}): Promise<Pick<TestApp, 'app' | 'logs'>> {
+export async function buildApp ({ rooms, route, fastify, jwt, before, setup }: Settings = {}): Promise<Pick<TestApp, 'app' | 'logs'>> {
   const logs: TestApp['logs'] = []
   const stream = new Writable({
     write (line, _encoding, callback) {
@@ -51,7 +53,7 @@ export async function buildApp ({ rooms, route, fastify, jwt, setup }: Settings 
   })
   const app = Fastify({ logger: { level: 'trace', stream }, ...fastify })
   await app.register(fastifyJwt, { secret: 'a secret of the tests', verify: { algorithms: ['HS256'] }, ...jwt })
-  await app.register(fastifyRooms, rooms ?? {})
+  await app.register(fastifyRooms, await before?.(app) ?? rooms ?? {})
   app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket('cdr', route))
   app.patch('/cdr/users/:id', async (request, reply) => {
     reply.sendToRoom('cdr', { command: 'UPDATE_USER', data: request.body })

@@ -71,3 +71,27 @@ export async function join (t: Test, url: string, token: string): Promise<Client
   if (data?.status !== 'connected') throw new Error(`not connected: ${data?.status}`)
   return client
 }
+
+export interface Ending {
+  frames: Frame[]
+  code: number
+  reason: string
+}
+
+/** All that a client saw until its socket was closed. */
+export async function endingOf (client: Client): Promise<Ending> {
+  const { code, reason } = await client.closed
+  return { frames: client.frames, code, reason }
+}
+
+/** Opens a socket, sends one frame, and sees how it ends. */
+export async function refusalOf (t: Test, url: string, frame: unknown): Promise<Ending> {
+  const client = await open(t, url)
+  client.send(frame)
+  return await endingOf(client)
+}
+
+export const status = (name: string): Frame => ({ command: 'WSStatus', data: { status: name } })
+
+/** What a client sees whose token is no good, whatever is wrong with it. */
+export const INVALID_TOKEN: Ending = { frames: [status('invalid_token')], code: 4401, reason: '' }

@@ -24,6 +24,11 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
+  get password (): string | undefined {
+    const at = this.#args.indexOf('--requirepass')
+    return at === -1 ? undefined : this.#args[at + 1]
+  }
+
   get pid (): number {
     return this.#child?.pid as number
   }
@@ -34,8 +39,11 @@ export class RedisServer {
     const spawned = once(child, 'spawn') // rejects when there is no redis-server
     await spawned
     const client = this.client()
-    await client.ping()
-    client.disconnect()
+    try {
+      await client.ping()
+    } finally {
+      client.disconnect()
+    }
   }
 
   /** SIGKILL is a crash; SIGSTOP a hang, ended by SIGCONT. */
@@ -59,7 +67,7 @@ export class RedisServer {
 
   /** A client that waits for the server for as long as it takes. */
   client (): Redis {
-    const client = new Redis({ host: '127.0.0.1', port: this.port, maxRetriesPerRequest: null, retryStrategy: () => 10 })
+    const client = new Redis({ host: '127.0.0.1', port: this.port, password: this.password, maxRetriesPerRequest: null, retryStrategy: () => 10 })
     client.on('error', () => {})
     return client
   }
