@@ -86,7 +86,7 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
     if (options[name] >= options[than]) invalid(name, `(${options[name]}) must be less than ${than} (${options[than]}): ${why}`)
   }
   // Not in the schema, which looks at own properties only, and a broker may be of a class.
-  for (const method of ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'close'] as const) {
+  for (const method of ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const) {
     if (options.broker !== undefined && typeof options.broker[method] !== 'function') invalid(`broker.${method}`, 'must be a method: see docs/brokers.md')
   }
   if (options.redis !== undefined && options.broker !== undefined) invalid('broker', 'cannot be given together with redis: one of them carries the messages')

@@ -138,9 +138,10 @@ export class RoomTable {
     return await this.#settings.broker.count(this.#settings.prefix + name)
   }
 
-  /** Resolves when no send is under way. Each is bounded by `publishTimeout`. */
+  /** Resolves when no send is under way, and what was sent has reached the members here. Both are bounded by `publishTimeout`. */
   async settled (): Promise<void> {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    await this.#settings.broker.flush().catch(() => {})
   }
 
   async close (): Promise<void> {

@@ -23,7 +23,10 @@ export interface Broker {
   /** How many members the channel has in all processes, by their latest reports. */
   count (channel: string): Promise<number>
 
-  /** Resolves when nothing of the broker is left: no connection that it made, no timer. */
+  /** Resolves when all that was published here before has arrived here. Rejects when that cannot be known. */
+  flush (): Promise<void>
+
+  /** Lets go of everything: connections that the broker made, timers, what it has reported. */
   close (): Promise<void>
 }
 

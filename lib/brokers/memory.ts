@@ -61,6 +61,8 @@ export class MemoryBroker implements Broker {
     return count
   }
 
+  async flush (): Promise<void> {}
+
   async close (): Promise<void> {
     for (const channel of [...this.#channels]) await this.unsubscribe(channel)
     for (const channel of [...this.#bus.members.keys()]) this.report(channel, 0)

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 
 /** What may be given as the option `redis`. */
@@ -15,6 +16,8 @@ export interface RedisLink {
   /** All or none. Channels of one call share the fate of the call. */
   subscribe (channels: string[]): Promise<unknown>
   unsubscribe (channels: string[]): Promise<unknown>
+  /** Resolves when what was published before has arrived. */
+  flush (): Promise<unknown>
   /** How many channels one call may name. A Cluster takes only channels of one slot. */
   readonly batch: number
   readonly messageEvent: 'messageBuffer' | 'smessageBuffer'
@@ -23,6 +26,8 @@ export interface RedisLink {
 /** A hung connection ends after this time without an answer; pings see to it that an answer is always due. */
 export const PING_INTERVAL = 900
 const SOCKET_TIMEOUT = 2_000
+/** What a message of a Cluster may take from its confirmation to its arrival, in milliseconds. */
+const CLUSTER_GRACE = 50
 
 /**
  * ioredis forgives a lost connection by sending again what was not answered, and by subscribing again behind our back.
@@ -59,6 +64,8 @@ function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
     publish: (channel, payload) => commands.publish(channel, payload),
     subscribe: channels => subscriber.subscribe(...channels),
     unsubscribe: channels => subscriber.unsubscribe(...channels),
+    // Redis hands a message to its subscribers before it confirms it, so this answer comes after the message.
+    flush: () => subscriber.ping(),
     batch: 512,
     messageEvent: 'messageBuffer'
   }
@@ -83,6 +90,8 @@ function clusterLink (source: Cluster): RedisLink {
     publish: (channel, payload) => cluster.spublish(channel, payload) as Promise<number>,
     subscribe: ([channel]) => cluster.ssubscribe(channel as string),
     unsubscribe: ([channel]) => cluster.sunsubscribe(channel as string),
+    // ioredis shows nobody the connections on which a Cluster's messages arrive, so nothing can be asked on them.
+    flush: async () => await setTimeout(CLUSTER_GRACE),
     batch: 1,
     messageEvent: 'smessageBuffer'
   }

@@ -93,6 +93,10 @@ export class RedisBroker implements Broker {
     }
   }
 
+  async flush (): Promise<void> {
+    await this.#bounded(this.#link.flush(), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE())
+  }
+
   async close (): Promise<void> {
     this.#closing = true
     clearInterval(this.#pinging)

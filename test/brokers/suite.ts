@@ -91,6 +91,16 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       }
     })
 
+    t.test('flush waits for what was published here', async t => {
+      const [a] = await pair(t)
+      await a.broker.subscribe('rooms:cdr')
+      for (let i = 1; i <= 50; i++) {
+        await a.broker.publish('rooms:cdr', Buffer.from('1'), String(i))
+        await a.broker.flush()
+        t.equal(a.messages.length, i)
+      }
+    })
+
     t.test('two subscriptions to one channel are one', async t => {
       const [a, b] = await pair(t)
       await a.broker.subscribe('rooms:cdr')

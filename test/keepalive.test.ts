@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { createApp, until } from './helpers/app.js'
+import { join, open } from './helpers/client.js'
+
+const QUICK = { keepAlive: 400, pongTimeout: 150 }
+
+t.test('every member is pinged once per interval, by the protocol and by a frame that a page can see', async t => {
+  const { url, token } = await createApp(t, { rooms: QUICK })
+  const members = []
+  for (let i = 0; i < 8; i++) members.push(await join(t, url, token()))
+  const order: number[] = []
+  members.forEach((member, i) => member.socket.on('ping', () => order.push(i)))
+  await until(() => order.length >= 24)
+  for (const round of [order.slice(0, 8), order.slice(8, 16), order.slice(16, 24)]) {
+    t.strictSame([...round].sort(), [0, 1, 2, 3, 4, 5, 6, 7], 'nobody is pinged twice before all others')
+  }
+  t.ok(members.every(({ frames }) => frames.some(({ command }) => command === 'WSPing')))
+  t.ok(members.every(({ socket }) => socket.readyState === socket.OPEN))
+})
+
+t.test('the interval is told with `connected`', async t => {
+  const { url, token } = await createApp(t, { rooms: QUICK })
+  const member = await open(t, url)
+  member.send({ token: token() })
+  t.match(await member.next(), { data: { keepAlive: 400 } })
+})
+
+t.test('pings are spread over the interval: members who came together are not pinged together', async t => {
+  const { url, token } = await createApp(t, { rooms: QUICK })
+  const members = await Promise.all([1, 2, 3, 4].map(() => join(t, url, token())))
+  const times: number[] = []
+  for (const member of members) member.socket.once('ping', () => times.push(performance.now()))
+  await until(() => times.length === 4)
+  const gaps = times.slice(1).map((time, i) => time - (times[i] as number))
+  t.ok(gaps.every(gap => gap > 30), `a tick of 100 ms between two, give or take: ${gaps.map(Math.round)}`)
+})
+
+t.test('a member that shows no sign of life is ended, and the others are not', async t => {
+  const { app, url, token } = await createApp(t, { rooms: QUICK })
+  const dead = await open(t, url, { autoPong: false })
+  dead.send({ token: token() })
+  await dead.next('WSStatus')
+  const alive = await join(t, url, token())
+  t.strictSame(await dead.closed, { code: 1006, reason: '' })
+  t.equal(app.ws.stats().ended.silent, 1)
+  t.equal(app.ws.stats().members, 1)
+  await once(alive.socket, 'ping')
+  t.equal(alive.socket.readyState, alive.socket.OPEN)
+})
+
+t.test('any frame is a sign of life', async t => {
+  const { url, token } = await createApp(t, { rooms: QUICK })
+  const page = await open(t, url, { autoPong: false })
+  page.send({ token: token() })
+  await page.next('WSStatus')
+  for (let i = 0; i < 4; i++) {
+    await page.next('WSPing')
+    page.send({ command: 'WSPong' })
+  }
+  t.equal(page.socket.readyState, page.socket.OPEN)
+})
+
+t.test('a client’s own protocol ping is a sign of life too', async t => {
+  const { url, token } = await createApp(t, { rooms: QUICK })
+  const client = await open(t, url, { autoPong: false })
+  client.send({ token: token() })
+  await client.next('WSStatus')
+  for (let i = 0; i < 3; i++) {
+    await once(client.socket, 'ping')
+    client.socket.ping()
+  }
+  t.equal(client.socket.readyState, client.socket.OPEN)
+})
