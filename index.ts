@@ -49,6 +49,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     await table.close()
   })
   await app.register(fastifyWebsocket, websocketOptions(options))
+  app.addHook('onRequest', routes.onRequest) // after theirs, which knows an upgrade when it sees one
   refuseUpgradesWhile(() => draining, options.websocket?.options?.server ?? app.server)
   const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
 import type { RoomOf, RoomRouteOptions } from '../types/index.js'
 import { errors } from './errors.js'
@@ -39,15 +39,14 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     if (route === undefined) return
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
     unchecked.push({ route, url: options.url, instance: this })
-    options.onRequest = [options.onRequest ?? []].flat().concat(keepReply)
   }
 
-  function keepReply (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-    replies.set(request, reply)
+  const onRequest: onRequestHookHandler = function (request, reply, done) {
+    if (request.ws) replies.set(request, reply)
     done()
   }
 
-  return { manageWebsocket, onRoute }
+  return { manageWebsocket, onRoute, onRequest }
 }
 
 function resolveRoute (room: RoomOf, given: RoomRouteOptions, options: ResolvedOptions): Route {

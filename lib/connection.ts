@@ -134,8 +134,9 @@ export class RoomConnection implements Connection {
     try {
       return await new Promise<T>((resolve, reject) => {
         this.#interrupt = reject
-        if (this.open) Promise.resolve(work).then(resolve, reject)
-        else reject(GONE)
+        if (!this.open) reject(GONE)
+        // Always listened to: what the application rejects after the client has left must not end the process.
+        Promise.resolve(work).then(resolve, reject)
       })
     } finally {
       this.#interrupt = undefined

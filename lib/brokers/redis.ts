@@ -94,6 +94,7 @@ export class RedisBroker implements Broker {
   }
 
   async flush (): Promise<void> {
+    if (this.#link.subscriber.status !== 'ready') throw new errors.FST_ROOMS_BROKER_UNAVAILABLE()
     await this.#bounded(this.#link.flush(), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE())
   }
 
