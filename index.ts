@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
 import type { RoomsOptions } from './types/index.js'
 import { createBroker } from './lib/brokers/create.js'
-import { drain, refuseUpgradesWhile } from './lib/drain.js'
+import { drain, freeRefusedUpgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
 import { resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
@@ -21,6 +21,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const table = new RoomTable({ ...options, ...await createBroker(options) }, counters, log)
   const sockets = new Sockets(table, counters, options)
   const routes = createRoutes(app, sockets, options)
+  const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
   // What the application calls
   app.decorate('manageWebsocket', routes.manageWebsocket)
@@ -49,9 +50,12 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     await table.close()
   })
   await app.register(fastifyWebsocket, websocketOptions(options))
-  app.addHook('onRequest', routes.onRequest) // after theirs, which knows an upgrade when it sees one
-  refuseUpgradesWhile(() => draining, options.websocket?.options?.server ?? app.server)
-  const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.ws) routes.keepReply(request, reply)
+    else requests.enter(reply)
+    done()
+  })
+  freeRefusedUpgrades(app.websocketServer, options.websocket?.options?.server ?? app.server, () => draining)
 }
 
 function checkPlace (app: FastifyInstance): void {

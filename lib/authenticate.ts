@@ -7,7 +7,7 @@ import type { Cause } from './protocol.js'
 /** What `authenticate` is by default. `extractToken` comes before cookies and before an `extractToken` of the application. */
 export type DefaultAuthenticate = 'jwt'
 
-type WithUser = FastifyRequest & { user?: User, jwtVerify (options: object): Promise<unknown> }
+type WithUser = FastifyRequest & { user?: User, jwtVerify (options: object): Promise<User> }
 
 /**
  * Lets an application's own hook check the token of a first message, as it would check a request that carries the
@@ -21,20 +21,30 @@ export async function authenticate (
   hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
 ): Promise<User | null> {
   const attempt = withToken(request, token) as WithUser
-  if (hook === 'jwt') {
-    await attempt.jwtVerify({ verify: { extractToken: () => token } })
-  } else {
-    await runHook(hook, attempt, reply)
-  }
+  // @fastify/jwt may put the user under another name than `user`, and hands it back whatever the name.
+  const verified = hook === 'jwt'
+    ? await attempt.jwtVerify({ verify: { extractToken: () => token } })
+    : await runHook(hook, attempt, reply)
   // The hook may have left more than the user: a tenant, a session. The route's other hooks look for it on the request.
   const { raw, ...left } = Object.getOwnPropertyDescriptors(attempt)
   Object.defineProperties(request, left)
-  return (request as WithUser).user ?? null
+  return verified ?? (request as WithUser).user ?? null
 }
+
+/**
+ * What fast-jwt says of a token that is no good. @fastify/jwt gives a status to most of these but not to all; the rest
+ * of fast-jwt's errors are about keys, and ours to mend.
+ */
+const BAD_TOKENS: ReadonlySet<unknown> = new Set([
+  'FAST_JWT_INVALID_TYPE', 'FAST_JWT_INVALID_ALGORITHM', 'FAST_JWT_INVALID_CLAIM_TYPE', 'FAST_JWT_INVALID_CLAIM_VALUE',
+  'FAST_JWT_INVALID_SIGNATURE', 'FAST_JWT_INVALID_PAYLOAD', 'FAST_JWT_INVALID_CRIT_HEADER', 'FAST_JWT_MALFORMED',
+  'FAST_JWT_INACTIVE', 'FAST_JWT_EXPIRED', 'FAST_JWT_MISSING_REQUIRED_CLAIM', 'FAST_JWT_MISSING_SIGNATURE'
+])
 
 /** The close that an error of a hook leads to: a refusal by what its status says, anything else is a fault on our side. */
 export function causeOf (error: unknown): Cause {
-  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
+  const { statusCode, status, code } = (error ?? {}) as { statusCode?: unknown, status?: unknown, code?: unknown }
+  if (BAD_TOKENS.has(code)) return 'invalid_token'
   switch (statusCode ?? status) {
     case 400:
     case 401: return 'invalid_token'
@@ -50,7 +60,7 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
   return Object.create(request, { raw: { value: raw } })
 }
 
-async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: FastifyReply): Promise<undefined> {
   await new Promise<void>((resolve, reject) => {
     const standIn = refusingReply(reply, reject)
     const refuse = (error: unknown): void => reject(withStatus(error, standIn))
@@ -69,6 +79,7 @@ async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: 
     if (isThenable(result)) result.then(() => resolve(), refuse)
     else if (hook.length < 3) reject(new errors.FST_ROOMS_SYNC_HOOK())
   })
+  return undefined
 }
 
 /** A reply with all that the application has added to replies, on which any kind of sending refuses. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
 import type { RoomOf, RoomRouteOptions } from '../types/index.js'
 import { errors } from './errors.js'
@@ -41,12 +41,7 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     unchecked.push({ route, url: options.url, instance: this })
   }
 
-  const onRequest: onRequestHookHandler = function (request, reply, done) {
-    if (request.ws) replies.set(request, reply)
-    done()
-  }
-
-  return { manageWebsocket, onRoute, onRequest }
+  return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { replies.set(request, reply) } }
 }
 
 function resolveRoute (room: RoomOf, given: RoomRouteOptions, options: ResolvedOptions): Route {

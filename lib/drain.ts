@@ -1,5 +1,6 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
+import type { WebSocketServer } from 'ws'
 import type { Requests } from './reply.js'
 import type { RoomTable } from './rooms.js'
 import type { Sockets } from './route.js'
@@ -26,15 +27,20 @@ export async function drain (
 }
 
 /**
- * While the application closes, Fastify answers an upgrade with 503 but leaves its raw socket open, and the server
- * waits for it. Once @fastify/websocket has stopped listening, nobody answers at all.
+ * Frees the sockets of upgrades that were refused. What Fastify answers before any hook runs, to a bad URL or while it
+ * closes, leaves the raw socket open: anyone could collect them, and the server would wait for each of them when it
+ * closes. Once @fastify/websocket has stopped listening, nobody answers at all.
  */
-export function refuseUpgradesWhile (draining: () => boolean, server: HttpServer): void {
-  server.on('upgrade', (_request, socket) => {
-    if (!draining()) return
-    const { bytesWritten, destroySoon } = socket as Socket
-    if (bytesWritten === 0) socket.write('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    destroySoon.call(socket)
+export function freeRefusedUpgrades (websockets: WebSocketServer, server: HttpServer, draining: () => boolean): void {
+  const written = new WeakMap<object, number>()
+  const upgraded = new WeakSet<object>()
+  server.prependListener('upgrade', (_request, socket: Socket) => { written.set(socket, socket.bytesWritten) })
+  websockets.on('connection', (_socket, request) => { upgraded.add(request) })
+  server.on('upgrade', (request, socket: Socket) => {
+    if (upgraded.has(request)) return
+    const answered = socket.bytesWritten > (written.get(socket) as number)
+    if (!answered && draining()) socket.write('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    if (answered || draining()) socket.end(() => socket.destroy())
   })
 }
 

@@ -48,12 +48,14 @@ const hooks = {
   onError: aFunction('be a function')
 }
 
+const BROKER_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const
+
 const ROUTE_SCHEMA = Type.Object(hooks, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
   redis: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { must: 'be a redis:// URL, options of ioredis, or a client of ioredis' })),
-  broker: Type.Optional(Type.Object({}, { must: 'be a broker: see docs/brokers.md' })),
+  broker: Type.Optional(Type.Object({}, { must: 'have the methods of a broker: see docs/brokers.md' })),
   prefix: Type.Optional(Type.RegExp(PREFIX, { must: 'be at most 64 letters, digits and _ - . : / @ % ~ + =' })),
   whenBrokerDown: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('reject')], { must: "be 'local' or 'reject'" })),
   publishTimeout: ms,
@@ -85,11 +87,11 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
   const mustBeLess = (name: keyof typeof DEFAULTS, than: keyof typeof DEFAULTS, why: string): void => {
     if (options[name] >= options[than]) invalid(name, `(${options[name]}) must be less than ${than} (${options[than]}): ${why}`)
   }
+  if (options.redis !== undefined && options.broker !== undefined) invalid('broker', 'cannot be given together with redis: one of them carries the messages')
   // Not in the schema, which looks at own properties only, and a broker may be of a class.
-  for (const method of ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const) {
+  for (const method of BROKER_METHODS) {
     if (options.broker !== undefined && typeof options.broker[method] !== 'function') invalid(`broker.${method}`, 'must be a method: see docs/brokers.md')
   }
-  if (options.redis !== undefined && options.broker !== undefined) invalid('broker', 'cannot be given together with redis: one of them carries the messages')
   mustBeLess('pongTimeout', 'keepAlive', 'a ping must be answered before the next one')
   mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
   if (options.maxAuthPayload > options.maxPayload) invalid('maxAuthPayload', `(${options.maxAuthPayload}) cannot be more than maxPayload (${options.maxPayload}), which holds for all messages`)

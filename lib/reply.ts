@@ -65,11 +65,6 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
     else held.push({ room, payload })
   })
 
-  app.addHook('onRequest', (request, reply, done) => {
-    if (!request.ws) requests.enter(reply)
-    done()
-  })
-
   app.addHook('onSend', (_request, reply, _payload, done) => {
     const holding = reply as HoldingReply
     const held = holding[kHeld]
