@@ -30,7 +30,10 @@ export const DEFAULTS = {
 
 type Claims = { sub?: string, id?: string | number, exp?: number } | null
 
-export type ResolvedOptions = RoomsOptions & Required<Pick<RoomsOptions, keyof typeof DEFAULTS>>
+/** Options of which none is undefined: an option that is, was not given. */
+type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> }
+
+export type ResolvedOptions = Given<RoomsOptions> & Required<Given<Pick<RoomsOptions, keyof typeof DEFAULTS>>>
 
 const MAX_TIMER = 2 ** 31 - 1 // setTimeout fires at once beyond
 
@@ -112,9 +115,9 @@ export function invalid (name: string, must: string): never {
   throw new errors.FST_ROOMS_INVALID_OPTION(name, must)
 }
 
-function check<T extends object> (schema: TSchema, given: T): T {
+function check<T extends object> (schema: TSchema, given: T): Given<T> {
   // An option that is undefined was not given: `redis: process.env.REDIS_URL` is how people write it.
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
+  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Given<T>
   const error = Value.Errors(schema, options).First()
   if (error !== undefined) {
     const name = error.path.slice(1).replaceAll('/', '.')

@@ -57,8 +57,7 @@ export interface Connection {
 
 /** A Fastify hook of two or three arguments, as it would stand in `onRequest`: it throws, calls `done(error)` or replies to refuse. */
 export type AuthenticateHook =
-  | ((this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>)
-  | ((this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => unknown)
+  (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => unknown
 
 /** Which room a route leads to: a name, or a function of the authenticated request, which refuses by throwing. */
 export type RoomOf<R extends RouteGenericInterface = RouteGenericInterface> =
@@ -72,19 +71,19 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
    * `Bearer <token>`; or `false`: the room is open to all, and no token is waited for.
    * @default `request.jwtVerify()` of @fastify/jwt, with the token of the first message
    */
-  authenticate?: AuthenticateHook | false
+  authenticate?: AuthenticateHook | false | undefined
   /** May this user enter this room? Only `true` lets in. A thrown error means what its `statusCode` says. @default everyone who is authenticated */
-  authorize?: (entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>
+  authorize?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>) | undefined
   /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
-  userId?: (user: User) => string | number | undefined
+  userId?: ((user: User) => string | number | undefined) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
-  expiresAt?: (entry: { user: User }) => number | undefined
+  expiresAt?: ((entry: { user: User }) => number | undefined) | undefined
   /** After `connected` was sent. A failure ends the socket with 1011. */
-  onJoin?: (event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>
+  onJoin?: ((event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
   /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
-  onLeave?: (event: { connection: Connection, room: string }) => void | Promise<void>
+  onLeave?: ((event: { connection: Connection, room: string }) => void | Promise<void>) | undefined
   /** A hook failed, or a message could not be sent. It is logged already; this is for counting and reporting. */
-  onError?: (event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void
+  onError?: ((event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void) | undefined
 }
 
 export type RoomRouteOptions<R extends RouteGenericInterface = RouteGenericInterface> = Hooks<R>
@@ -95,49 +94,49 @@ export interface RoomsOptions extends Hooks {
    * What joins the processes: a URL, options of ioredis, or a client (`Redis`, `Cluster`, `app.redis`), which is only
    * duplicated and never closed. @default none: one process, in memory
    */
-  redis?: string | RedisOptions | Redis | Cluster
+  redis?: string | RedisOptions | Redis | Cluster | undefined
   /** A broker of your own, in the place of `redis`. */
-  broker?: Broker
+  broker?: Broker | undefined
   /** Goes before the room's name in the name of the broker's channel; may be empty. @default 'rooms:' */
   prefix?: string
   /** What `sendToRoom` does while the broker cannot be reached: serve this process's members and say so, or reject. @default 'local' */
-  whenBrokerDown?: 'local' | 'reject'
+  whenBrokerDown?: 'local' | 'reject' | undefined
   /** In which time the broker must confirm a message. @default 2000 */
-  publishTimeout?: number
+  publishTimeout?: number | undefined
   /** How long the first member of a room waits for the broker to confirm the subscription. @default 2000 */
-  subscribeTimeout?: number
+  subscribeTimeout?: number | undefined
   /** How long a subscription outlives the room's last member here. @default 5000 */
-  linger?: number
+  linger?: number | undefined
   /** From the upgrade to the first message, and again from there until the hooks have decided. @default 5000 */
-  authTimeout?: number
+  authTimeout?: number | undefined
   /** Of the first message. @default 8192 */
-  maxAuthPayload?: number
+  maxAuthPayload?: number | undefined
   /** Of every message of a client. @default 65536 */
-  maxPayload?: number
+  maxPayload?: number | undefined
   /** How many fragments a client may split a message into. @default 64 */
-  maxFragments?: number
+  maxFragments?: number | undefined
   /** Of a message to a room, from a handler or from the broker. @default 262144 */
-  maxMessage?: number
+  maxMessage?: number | undefined
   /** What may wait in the process for one socket to read. @default 1048576 */
-  maxBuffered?: number
+  maxBuffered?: number | undefined
   /** Sockets that have not proved who they are, in this process. @default 1000 */
-  maxWaiting?: number
+  maxWaiting?: number | undefined
   /** Messages per second that one client may send on average; five seconds' worth may come at once. @default 100 */
-  messageRate?: number
+  messageRate?: number | undefined
   /** Between two pings of one socket. @default 25000 */
-  keepAlive?: number
+  keepAlive?: number | undefined
   /** From a ping to a sign of life. @default 8000 */
-  pongTimeout?: number
+  pongTimeout?: number | undefined
   /** From our close frame to the client's, after which the socket is destroyed. @default 2000 */
-  closeTimeout?: number
+  closeTimeout?: number | undefined
   /** What `app.close()` spends on requests in flight and on closing sockets. @default 5000 */
-  drainTimeout?: number
+  drainTimeout?: number | undefined
   /** Options of @fastify/websocket, which this plugin registers. */
-  websocket?: WebsocketPluginOptions
+  websocket?: WebsocketPluginOptions | undefined
 }
 
 /** Nothing to choose yet; `except` and `volatile` will stand here. */
-export type SendOptions = Record<never, never>
+export type SendOptions = Record<string, never>
 
 /** Counters of this process since it started, and what it holds now. */
 export interface Stats {

@@ -88,6 +88,9 @@ export async function endingOf (client: Client): Promise<Ending> {
 export async function refusalOf (t: Test, url: string, frame: unknown): Promise<Ending> {
   const client = await open(t, url)
   client.send(frame)
+  await Promise.race([client.closed, client.next('WSStatus').then(({ data }) => {
+    if (data?.status === 'connected') throw new Error('was let in')
+  })])
   return await endingOf(client)
 }
 

@@ -1,0 +1,17 @@
+import type { Test } from 'tap'
+
+/**
+ * Watches for what would end a process: a rejection that nobody handles, an error that nobody catches.
+ * @returns what adds the verdict, as the file's last test
+ */
+export function watchForStrays (t: Test): () => void {
+  const strays: unknown[] = []
+  process.on('unhandledRejection', reason => strays.push(reason))
+  process.on('uncaughtException', error => strays.push(error))
+  return () => {
+    t.test('nothing of all this would have ended the process', async t => {
+      await new Promise(resolve => setImmediate(resolve))
+      t.strictSame(strays, [])
+    })
+  }
+}

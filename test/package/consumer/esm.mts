@@ -1,0 +1,31 @@
+import Fastify from 'fastify'
+import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
+import type { Broker, Connection, Message, Receipt, RoomsOptions, User } from 'fastify-rooms'
+
+const options: RoomsOptions = { redis: process.env.REDIS_URL, keepAlive: 25_000 }
+const broker: Broker = new MemoryBroker()
+const message: Message = { command: 'UPDATE_USER' }
+
+export const app = Fastify()
+await app.register(fastifyRooms, options)
+await app.register(named, { broker })
+
+export const receipt: Receipt = await app.ws.sendToRoom('cdr', message)
+export const client = await app.injectWS('/cdr')
+
+app.get('/cdr', { websocket: true }, app.manageWebsocket('cdr', { onJoin: ({ connection }: { connection: Connection }) => { connection.send(message) } }))
+app.patch('/cdr', async (request, reply) => {
+  reply.sendToRoom('cdr', message)
+  // @ts-expect-error Without @fastify/jwt there is no such method.
+  await request.jwtVerify()
+})
+
+// Where @types/ws is missing, a socket is `any`, and nothing is an error.
+app.get('/plain', { websocket: true }, socket => {
+  socket.close(1000)
+  // @ts-expect-error
+  socket.noSuchMethod()
+})
+
+// @ts-expect-error Who the user is, the application has to say.
+export const name: string = undefined as User

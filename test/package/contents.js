@@ -1,0 +1,43 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { REPOSITORY } from './pack.js'
+
+const MAX_SIZE = 150_000 // bytes, compressed
+
+const DOCUMENTS = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md']
+
+export const contents = {
+  'it holds what belongs there, and nothing else' ({ folder }) {
+    const expected = new Set(['package.json', ...compiled(), ...documents()])
+    const packed = new Set(filesIn(folder))
+    const missing = [...expected].filter(file => !packed.has(file))
+    const unwanted = [...packed].filter(file => !expected.has(file))
+    if (missing.length === 0 && unwanted.length === 0) return
+    throw new Error([
+      ...missing.map(file => `${file} is missing: run \`npm run build\`, then look at "files" in package.json`),
+      ...unwanted.map(file => `${file} is not to be published: if its source is gone, remove dist and build again; otherwise narrow "files" in package.json`)
+    ].join('\n'))
+  },
+
+  'it is small' ({ tarball }) {
+    const { size } = statSync(tarball)
+    if (size >= MAX_SIZE) throw new Error(`${size} bytes are too many, ${MAX_SIZE} is the limit: find what has grown with \`npm pack --dry-run\``)
+  }
+}
+
+/** What the compiler makes of each source. A file in dist without one is left over from an older build. */
+function compiled () {
+  const sources = ['index.ts', 'types/index.ts', ...filesIn(join(REPOSITORY, 'lib')).map(file => `lib/${file}`)]
+  return sources.flatMap(source => ['.js', '.d.ts'].map(extension => `dist/${source.replace(/\.ts$/, extension)}`))
+}
+
+function documents () {
+  return DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file)))
+}
+
+/** @returns {string[]} relative to the folder, with slashes */
+function filesIn (folder) {
+  return readdirSync(folder, { recursive: true })
+    .filter(file => statSync(join(folder, file)).isFile())
+    .map(file => file.replaceAll('\\', '/'))
+}
