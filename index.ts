@@ -15,7 +15,7 @@ import { Counters } from './lib/stats.js'
 const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // What it is made of
   checkPlace(app)
-  const options = resolveOptions(given, app.initialConfig.pluginTimeout ?? 10_000)
+  const options = resolveOptions(given, app.initialConfig.pluginTimeout as number)
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const table = new RoomTable({ ...options, ...await createBroker(options) }, counters, log)

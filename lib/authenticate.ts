@@ -85,18 +85,26 @@ async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: 
 /** A reply with all that the application has added to replies, on which any kind of sending refuses. */
 function refusingReply (reply: FastifyReply, refuse: (error: unknown) => void): FastifyReply {
   let sent = false
-  const send = function (this: FastifyReply, payload?: unknown): FastifyReply {
+  const send = (payload?: unknown): FastifyReply => {
     sent = true
-    refuse(withStatus(payload instanceof Error ? payload : undefined, this))
-    return this
+    refuse(withStatus(payload instanceof Error ? payload : undefined, standIn))
+    return standIn
   }
-  return Object.create(reply, {
-    raw: { value: Object.create(reply.raw, { statusCode: { value: 200, writable: true } }) },
+  const raw = Object.create(reply.raw, {
+    statusCode: { value: 200, writable: true },
+    writableEnded: { get: () => sent },
+    writeHead: { value: (status: number) => Object.assign(raw, { statusCode: status }) },
+    write: { value: () => true },
+    end: { value: () => { send() } }
+  })
+  const standIn: FastifyReply = Object.create(reply, {
+    raw: { value: raw },
     sent: { get: () => sent },
     send: { value: send },
     callNotFound: { value: send },
     hijack: { value: send }
   })
+  return standIn
 }
 
 /** The error, if it says itself what it means; otherwise one that says what the hook has set on the reply. */

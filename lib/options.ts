@@ -125,13 +125,11 @@ function check<T extends object> (schema: TSchema, given: T): Given<T> {
     invalid(name, error.type === ValueErrorType.ObjectAdditionalProperties ? 'is not known; see docs/options.md' : `must ${must}`)
   }
   const { authenticate } = options as RoomRouteOptions
-  if (authenticate instanceof AsyncFunction && authenticate.length > 2) {
+  if (authenticate && authenticate.length > 2 && Object.prototype.toString.call(authenticate) === '[object AsyncFunction]') {
     invalid('authenticate', 'is async and takes `done`; a hook is either the one or the other, as in Fastify')
   }
   return options
 }
-
-const AsyncFunction = (async () => {}).constructor
 
 function count (must: string): TSchema {
   return Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_TIMER, must }))

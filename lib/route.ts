@@ -111,17 +111,25 @@ export class Sockets implements ConnectionHost {
 
   /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
   async #joined (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
-    let joining: void | Promise<void> = Promise.resolve()
-    if (route.onLeave !== undefined) {
-      const { onLeave } = route
+    const { onJoin, onLeave } = route
+    let settled = (): void => {}
+    const joining = new Promise<void>(resolve => { settled = resolve })
+    if (onLeave !== undefined) {
       connection.onLeave = () => {
-        Promise.resolve(joining).catch(() => {}).then(() => onLeave({ connection, room })).catch(error => {
+        joining.then(() => onLeave({ connection, room })).catch(error => {
           this.#report(route, connection, room, error, 'onLeave failed')
         })
       }
     }
-    joining = route.onJoin?.({ connection, room, request })
-    await joining
+    try {
+      await onJoin?.({ connection, room, request })
+    } catch (error) {
+      // Not a refusal, whatever its status: the client has been told that it is in.
+      this.#report(route, connection, room, error, 'onJoin failed')
+      connection.end('unavailable')
+    } finally {
+      settled()
+    }
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */

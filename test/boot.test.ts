@@ -1,0 +1,214 @@
+import t from 'tap'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import fastifyJwt from '@fastify/jwt'
+import fastifyWebsocket from '@fastify/websocket'
+import { MemoryBroker } from '../index.js'
+import fastifyRooms, { fastifyRooms as named } from '../index.js'
+import type { RoomRouteOptions, RoomsOptions } from '../index.js'
+import { buildApp } from './helpers/app.js'
+import { open } from './helpers/client.js'
+
+/** Registers the plugin with what is wrong. */
+async function boot (rooms: unknown, fastify: FastifyServerOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify(fastify)
+  await app.register(fastifyRooms, rooms as RoomsOptions)
+  return app
+}
+
+const methods = { start () {}, publish () {}, subscribe () {}, unsubscribe () {}, report () {}, count () {}, flush () {}, close () {} }
+
+const MS = 'be a whole number of milliseconds, from 1 to 2147483647'
+const BYTES = 'be a whole number of bytes, at least 1'
+
+const WRONG: Array<[name: string, value: unknown, must: string]> = [
+  ['authenticate', true, 'be a Fastify hook, or false for a room that is open to all'],
+  ['authenticate', 'jwt', 'be a Fastify hook, or false for a room that is open to all'],
+  ['authorize', true, 'be a function that returns true for those who may enter'],
+  ['userId', 'sub', 'be a function of the user'],
+  ['expiresAt', 5, 'be a function that returns seconds since 1970'],
+  ['onJoin', {}, 'be a function'],
+  ['onLeave', [], 'be a function'],
+  ['onError', null, 'be a function'],
+  ['redis', 6379, 'be a redis:// URL, options of ioredis, or a client of ioredis'],
+  ['redis', '', 'be a redis:// URL, options of ioredis, or a client of ioredis'],
+  ['broker', 'redis', 'have the methods of a broker: see docs/brokers.md'],
+  ['prefix', 'rooms ', 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
+  ['prefix', 'x'.repeat(65), 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
+  ['prefix', null, 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
+  ['whenBrokerDown', 'queue', "be 'local' or 'reject'"],
+  ['publishTimeout', 0, MS],
+  ['subscribeTimeout', '2s', MS],
+  ['linger', 1.5, MS],
+  ['authTimeout', NaN, MS],
+  ['authTimeout', null, MS],
+  ['maxAuthPayload', -1, BYTES],
+  ['maxPayload', '64kb', BYTES],
+  ['maxFragments', 0, 'be a whole number, at least 1'],
+  ['maxMessage', Infinity, BYTES],
+  ['maxBuffered', 10n, BYTES],
+  ['maxWaiting', 0, 'be a whole number of sockets, at least 1'],
+  ['messageRate', 0.5, 'be a whole number of messages per second, at least 1'],
+  ['keepAlive', 2 ** 31, MS],
+  ['pongTimeout', true, MS],
+  ['closeTimeout', [], MS],
+  ['drainTimeout', {}, MS],
+  ['websocket', 'ws', 'be the options of @fastify/websocket']
+]
+
+t.test('an option that is wrong stops the boot, and the error names it and says what it must be', async t => {
+  for (const [name, value, must] of WRONG) {
+    await t.rejects(boot({ [name]: value }), {
+      code: 'FST_ROOMS_INVALID_OPTION', message: `fastify-rooms: option '${name}' must ${must}`
+    }, `${name}: ${String(value)}`)
+  }
+})
+
+t.test('a broker that lacks a method is told which', async t => {
+  await t.rejects(boot({ broker: { ...methods, unsubscribe: undefined } }), {
+    message: "fastify-rooms: option 'broker.unsubscribe' must be a method: see docs/brokers.md"
+  })
+})
+
+t.test('an option that does not exist stops the boot, so that a typo is not a default', async t => {
+  await t.rejects(boot({ authTimeOut: 5 }), {
+    code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'authTimeOut' is not known; see docs/options.md"
+  })
+})
+
+t.test('an option that is undefined counts as not given', async t => {
+  const everything = Object.fromEntries([...WRONG.map(([name]) => name), 'notAnOption'].map(name => [name, undefined]))
+  const app = await boot({ ...everything, authenticate: false })
+  app.get('/ws', { websocket: true }, app.manageWebsocket('cdr', { authorize: undefined } as object))
+  await app.ready()
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  t.teardown(() => app.close())
+  const client = await open(t, `ws://127.0.0.1:${port}/ws`)
+  t.match(await client.next(), { data: { status: 'connected', keepAlive: 25_000 } })
+})
+
+t.test('times and sizes that contradict each other stop the boot', async t => {
+  const contradictions: Array<[rooms: RoomsOptions, fastify: FastifyServerOptions, message: string]> = [
+    [{ pongTimeout: 1_000, keepAlive: 1_000 }, {}, "option 'pongTimeout' (1000) must be less than keepAlive (1000): a ping must be answered before the next one"],
+    [{ maxMessage: 1_048_576 }, {}, "option 'maxMessage' (1048576) must be less than maxBuffered (1048576): a single message would otherwise end every socket as too slow"],
+    [{ maxPayload: 8_191 }, {}, "option 'maxAuthPayload' (8192) cannot be more than maxPayload (8191), which holds for all messages"],
+    [{ drainTimeout: 8_000 }, {}, "option 'drainTimeout' and closeTimeout are 10000 ms together, and must stay below the application's pluginTimeout (10000), which would cut app.close() short"],
+    [{}, { pluginTimeout: 7_000 }, "option 'drainTimeout' and closeTimeout are 7000 ms together, and must stay below the application's pluginTimeout (7000), which would cut app.close() short"],
+    [{ redis: 'redis://localhost', broker: new MemoryBroker() }, {}, "option 'broker' cannot be given together with redis: one of them carries the messages"]
+  ]
+  for (const [rooms, fastify, message] of contradictions) {
+    await t.rejects(boot(rooms, fastify), { code: 'FST_ROOMS_INVALID_OPTION', message: `fastify-rooms: ${message}` })
+  }
+})
+
+t.test('options at their very limits boot', async t => {
+  const limits: Array<[rooms: RoomsOptions, fastify?: FastifyServerOptions]> = [
+    [{ maxPayload: 8_192 }],
+    [{ pongTimeout: 999, keepAlive: 1_000 }],
+    [{ drainTimeout: 7_999 }],
+    [{ drainTimeout: 600_000 }, { pluginTimeout: 0 }],
+    [{ prefix: '', whenBrokerDown: 'reject', authTimeout: 2 ** 31 - 1 }],
+    [{ prefix: 'a-Z_0.:/@%~+=' }]
+  ]
+  for (const [rooms, fastify] of limits) {
+    const app = await boot(rooms, fastify)
+    await t.resolves(async () => { await app.ready(); await app.close() })
+  }
+})
+
+t.test('an option of ws that would undo one of ours stops the boot, and the application can still be closed', async t => {
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout']) {
+    const app = Fastify()
+    app.register(fastifyRooms, { websocket: { options: { [name]: 1 } } } as RoomsOptions)
+    await t.rejects(async () => await app.ready(), {
+      code: 'FST_ROOMS_INVALID_OPTION', message: `fastify-rooms: option 'websocket.options.${name}' is set by the option ${name} of fastify-rooms`
+    })
+    await t.resolves(async () => await app.close())
+  }
+})
+
+t.test('other options of ws are passed on, compression is off, and our limits are set', async t => {
+  const app = await boot({ maxPayload: 10_000, maxFragments: 3, websocket: { options: { maxBufferedChunks: 7 } } })
+  t.match(app.websocketServer.options, { maxPayload: 10_000, maxFragments: 3, maxBufferedChunks: 7, perMessageDeflate: false, closeTimeout: 2_000 })
+  await app.close()
+})
+
+t.test('a route with a wrong option fails where it is written', async t => {
+  const { app } = await buildApp()
+  t.throws(() => app.manageWebsocket('cdr', { authorise: () => true } as RoomRouteOptions), { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'authorise' is not known; see docs/options.md" })
+  t.throws(() => app.manageWebsocket('cdr', { onJoin: 'hello' } as object), { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'onJoin' must be a function" })
+  t.throws(() => app.manageWebsocket('cdr', { keepAlive: 5 } as object), { message: "fastify-rooms: option 'keepAlive' is not known; see docs/options.md" })
+  await app.close()
+})
+
+t.test('an authenticate hook that is async and takes done is refused, in the plugin and in a route', async t => {
+  const both = async (_request: unknown, _reply: unknown, _done: unknown): Promise<void> => {}
+  const expected = { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'authenticate' is async and takes `done`; a hook is either the one or the other, as in Fastify" }
+  await t.rejects(boot({ authenticate: both }), expected)
+  const { app } = await buildApp()
+  t.throws(() => app.manageWebsocket('cdr', { authenticate: both }), expected)
+  await app.close()
+})
+
+t.test('a room whose name is not valid fails where it is written', async t => {
+  const { app } = await buildApp()
+  for (const room of ['', 'a b', '*', 'h?llo', '{x}', 'cdr\n', 'cdr\u0000', 'café', 'x'.repeat(129), 5, null, undefined]) {
+    t.throws(() => app.manageWebsocket(room as string), { code: 'FST_ROOMS_INVALID_ROOM' }, JSON.stringify(room))
+  }
+  for (const room of ['a', 'x'.repeat(128), 'Az09_-.:/@%~+=', 'caf%C3%A9']) {
+    t.type(app.manageWebsocket(room), 'function')
+  }
+  await app.close()
+})
+
+t.test('@fastify/websocket that is there already stops the boot', async t => {
+  const app = Fastify()
+  await app.register(fastifyWebsocket)
+  await t.rejects(async () => await app.register(fastifyRooms), { code: 'FST_ROOMS_REGISTER_FIRST' })
+})
+
+t.test('a second registration stops the boot, and so does a decorator that has one of our names', async t => {
+  const twice = await boot({})
+  await t.rejects(async () => await twice.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.ws` is already/ })
+  const taken = Fastify()
+  taken.decorate('manageWebsocket', (() => {}) as never)
+  await t.rejects(async () => await taken.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.manageWebsocket` is already/ })
+})
+
+t.test('a route that forgot { websocket: true } stops the boot', async t => {
+  const { app } = await buildApp()
+  await t.rejects(async () => {
+    app.get('/forgot', app.manageWebsocket('cdr') as never)
+    await app.ready()
+  }, { code: 'FST_ROOMS_NOT_WEBSOCKET', message: /'\/forgot'/ })
+})
+
+t.test('a route that needs request.jwtVerify() stops the boot where there is none', async t => {
+  const none = await boot({})
+  none.get('/ws', { websocket: true }, none.manageWebsocket('cdr'))
+  await t.rejects(async () => await none.ready(), { code: 'FST_ROOMS_NO_JWT', message: /'\/ws'/ })
+
+  const namespaced = await boot({})
+  await namespaced.register(fastifyJwt, { secret: 'x', namespace: 'admin' })
+  namespaced.get('/ws', { websocket: true }, namespaced.manageWebsocket('cdr'))
+  await t.rejects(async () => await namespaced.ready(), { code: 'FST_ROOMS_NO_JWT' })
+
+  const elsewhere = await boot({})
+  elsewhere.register(async child => { await child.register(fastifyJwt, { secret: 'x' }) })
+  elsewhere.get('/ws', { websocket: true }, elsewhere.manageWebsocket('cdr'))
+  await t.rejects(async () => await elsewhere.ready(), { code: 'FST_ROOMS_NO_JWT' })
+})
+
+t.test('a route with a hook of its own, or open to all, needs no @fastify/jwt', async t => {
+  const app = await boot({})
+  app.get('/own', { websocket: true }, app.manageWebsocket('cdr', { authenticate: async () => {} }))
+  app.get('/open', { websocket: true }, app.manageWebsocket('cdr', { authenticate: false }))
+  await t.resolves(async () => await app.ready())
+  await app.close()
+})
+
+t.test('the plugin is what import gives, by name and by default, and what require() gives', async t => {
+  const module: Record<string, unknown> = await import('../index.js')
+  t.equal(named, fastifyRooms)
+  t.equal(module['module.exports'], fastifyRooms)
+})

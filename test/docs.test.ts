@@ -1,0 +1,287 @@
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import type { Test } from 'tap'
+import ts from 'typescript'
+import { WebSocket } from 'ws'
+import type { RoomsOptions } from '../index.js'
+import { errors } from '../lib/errors.js'
+import { DEFAULTS } from '../lib/options.js'
+import { CAUSES } from '../lib/protocol.js'
+import { createApp } from './helpers/app.js'
+import { launchBrowser } from './helpers/chromium.js'
+import { join as joinRoom } from './helpers/client.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const DOCS = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
+const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...DOCS]
+
+/** Options that have no default value. The compiler sees to it that none is forgotten. */
+const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
+  redis: true, broker: true, authenticate: true, authorize: true, onJoin: true, onLeave: true, onError: true, websocket: true
+}
+/** Options whose default is a function, which says it in words. */
+const USER_HOOKS = { userId: 'user.sub ?? user.id', expiresAt: 'user.exp' }
+const OPTIONS = [...Object.keys(DEFAULTS), ...Object.keys(WITHOUT_DEFAULT)].sort()
+
+/** What a reader has who has followed "Install", and an application to try fragments in. */
+const AN_APPLICATION = `
+import createFastify from 'fastify'
+import jwt from '@fastify/jwt'
+const app = createFastify()
+await app.register(jwt, { secret: 'a secret of the tests', verify: { algorithms: ['HS256'] } })
+`
+const WITH_ROOMS = `${AN_APPLICATION}
+import rooms from 'fastify-rooms'
+await app.register(rooms)
+`
+const TO_THE_END = `
+await app.ready()
+await app.close()
+`
+
+t.test('the quick start of the README runs as it is printed, and so does its other side in a browser', async t => {
+  const [server, page] = blocks('README.md').filter(({ language }) => language === 'js')
+  const folder = aProject(t)
+  writeFileSync(join(folder, 'server.mjs'), server?.code as string)
+  const { REDIS_URL, JWT_SECRET, ...env } = process.env
+  const child = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...env, PORT: '0' } })
+  t.teardown(() => { child.kill('SIGKILL') })
+  const address = await addressOf(child)
+
+  const token = await (await fetch(`${address}/token/ada`)).text()
+  const patch = async (authorization: string): Promise<number> => {
+    const { status } = await fetch(`${address}/cdr/users/7`, {
+      method: 'PATCH', headers: { 'content-type': 'application/json', authorization }, body: '{"paid":true}'
+    })
+    return status
+  }
+  const message = { command: 'UPDATE_USER', data: { paid: true, id: '7' } }
+  const member = await joinRoom(t, `${address.replace('http', 'ws')}/cdr/users/ws`, token)
+  t.equal(await patch('Bearer nonsense'), 401)
+  t.equal(await patch(`Bearer ${token}`), 200)
+  t.strictSame(await member.next(), message, 'the refused request has told nobody anything')
+
+  const tab = await (await launchBrowser(t)).newPage()
+  const said = (what: string) => tab.waitForEvent('console', { predicate: line => line.text().includes(what) })
+  await tab.goto(`${address}/token/jeanne`)
+  const connected = said('"connected"')
+  await tab.evaluate(`(async () => {${page?.code}})()`)
+  await connected
+  const told = said('UPDATE_USER')
+  await patch(`Bearer ${token}`)
+  t.strictSame(JSON.parse((await told).text()), message)
+  const closed = said('closed with 1006')
+  child.kill('SIGKILL')
+  await closed
+})
+
+t.test('the registration of the README names every option with its default, and is accepted', async t => {
+  const block = blocks('README.md').find(({ code }) => code.includes("prefix: 'rooms:'"))?.code as string
+  const lines = block.split('\n').filter(line => /^ {2}\w/.test(line))
+  t.strictSame(lines.map(line => /\w+/.exec(line)?.[0]).sort(), OPTIONS)
+  for (const line of lines) {
+    const [, name, value, comment] = /^ {2}(\w+): (.*?),? \/\/ (.*)$/.exec(line) as unknown as [string, keyof RoomsOptions, string, string]
+    const byDefault = DEFAULTS[name as keyof typeof DEFAULTS]
+    if (byDefault === undefined) {
+      t.equal(value, 'undefined', name)
+      t.match(comment, /^default \w/, name)
+    } else if (typeof byDefault === 'function') {
+      t.match(comment, /^default this/, name)
+      // eslint-disable-next-line no-new-func
+      t.ok(agree(new Function(`return ${value}`)(), byDefault as (argument: unknown) => unknown), name)
+    } else {
+      t.equal(value, literal(byDefault), name)
+      t.ok(comment.startsWith(`default ${literal(byDefault)}`), name)
+    }
+  }
+  await run(t, { 'register.mjs': `${AN_APPLICATION}\nimport fastifyRooms from 'fastify-rooms'\n${block}\n${TO_THE_END}` })
+})
+
+t.test('the examples of docs/hooks.md are accepted, and those that are whole applications run', async t => {
+  const files: Record<string, string> = {}
+  for (const { name, code } of DOCS.flatMap(blocks).filter(({ language }) => language === 'js')) {
+    if (code.includes("from 'fastify'")) files[`${name}.mjs`] = code
+    else if (name.startsWith('hooks.md')) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
+  }
+  t.ok(Object.keys(files).length > 10)
+  await run(t, files)
+})
+
+t.test('every example in JavaScript can be parsed', async t => {
+  const folder = aProject(t)
+  const examples = EVERYTHING.flatMap(blocks).filter(({ language }) => language === 'js')
+  t.ok(examples.length > 20)
+  await Promise.all(examples.map(async ({ name, code }) => {
+    writeFileSync(join(folder, `${name}.mjs`), code)
+    await t.resolves(promisify(execFile)(process.execPath, ['--check', join(folder, `${name}.mjs`)]), name)
+  }))
+})
+
+t.test('every example in TypeScript compiles, and every one in JSON is JSON', async t => {
+  const folder = aProject(t)
+  const files: string[] = []
+  for (const { name, language, code } of EVERYTHING.flatMap(blocks)) {
+    if (language === 'json') t.doesNotThrow(() => JSON.parse(code), name)
+    if (language !== 'ts') continue
+    files.push(join(folder, `${name}.mts`))
+    writeFileSync(join(folder, `${name}.mts`), code)
+  }
+  t.ok(files.length > 0)
+  const program = ts.createProgram(files, {
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [join(ROOT, 'node_modules/@types')]
+  })
+  t.equal(ts.formatDiagnostics(ts.getPreEmitDiagnostics(program), {
+    getCanonicalFileName: name => name, getCurrentDirectory: () => folder, getNewLine: () => '\n'
+  }), '')
+})
+
+t.test('the client of docs/protocol.md comes back where it should, and only there', async t => {
+  const codes = [1012, 4419, 4403]
+  const { app, url, token } = await createApp(t, { route: { onJoin: ({ connection }) => connection.close(codes.shift()) } })
+  const folder = aProject(t)
+  writeFileSync(join(folder, 'client.mjs'), blocks('docs/protocol.md').find(({ code }) => code.includes('function openRoom'))?.code as string)
+  const browsers = globalThis as { WebSocket?: unknown }
+  const before = browsers.WebSocket
+  browsers.WebSocket = WebSocket
+  t.teardown(() => { browsers.WebSocket = before })
+  const { openRoom } = await import(pathToFileURL(join(folder, 'client.mjs')).href)
+
+  let loads = 0
+  const end = await new Promise(resolve => openRoom(url, {
+    getToken: async () => token(), load: () => { loads++ }, show: () => {}, refused: resolve
+  }))
+  t.equal(end, 4403)
+  t.equal(loads, 3)
+  t.match(app.ws.stats().ended, { restarting: 1, expired_token: 1, forbidden: 1 })
+})
+
+t.test('docs/options.md has every option, with its default', async t => {
+  const described = sections('docs/options.md', 3)
+  t.strictSame([...described.keys()].sort(), OPTIONS.map(name => `\`${name}\``))
+  for (const [name, value] of Object.entries(DEFAULTS)) {
+    const text = described.get(`\`${name}\``) ?? ''
+    const expected = typeof value === 'function' ? USER_HOOKS[name as keyof typeof USER_HOOKS] : literal(value)
+    t.match(text, `Default: \`${expected}\`.`, name)
+  }
+  for (const name of Object.keys(WITHOUT_DEFAULT)) t.match(described.get(`\`${name}\``), /Default: /, name)
+})
+
+t.test('docs/errors.md has every code, and no other', async t => {
+  const described = sections('docs/errors.md', 3)
+  t.strictSame([...described.keys()].sort(), Object.keys(errors).map(code => `\`${code}\``).sort())
+  for (const [code, text] of described) t.match(text, /What to do: /, code)
+})
+
+t.test('docs/protocol.md has every cause with its status and its close code, and no other', async t => {
+  const rows = readFileSync(join(ROOT, 'docs/protocol.md'), 'utf8').matchAll(/^\| `(\w+)` \| .* \| (\S+) \| ([^|]+) \| [^|]+ \|$/gm)
+  const described = new Map([...rows].map(([, cause, status, code]) => [cause as string, { status, code: code as string }]))
+  for (const cause of ['client', 'silent']) t.ok(described.delete(cause), cause) // ends that are not ours
+  t.strictSame([...described.keys()].sort(), Object.keys(CAUSES).sort())
+  for (const [cause, { code, status }] of Object.entries(CAUSES)) {
+    t.equal(described.get(cause)?.status, status === undefined ? '-' : `\`${status}\``, cause)
+    t.match(described.get(cause)?.code, new RegExp(`^${code}\\b`), cause)
+  }
+})
+
+t.test('every link leads somewhere', async t => {
+  for (const file of EVERYTHING) {
+    for (const [, target = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)) {
+      const [path = '', anchor] = target.split('#')
+      const linked = path === '' ? file : join(dirname(file), path)
+      t.ok(existsSync(join(ROOT, linked)), `${file}: ${target}`)
+      if (anchor !== undefined) t.ok(anchors(linked).has(anchor), `${file}: ${target}`)
+    }
+  }
+})
+
+interface Block {
+  /** Of the file and the line, so that a failure can be found. */
+  name: string
+  language: string
+  code: string
+}
+
+/** The fenced blocks of a document, without the indentation of those that stand in a list. */
+function blocks (file: string): Block[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  return [...text.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map(({ 1: indentation, 2: language, 3: code, index }) => ({
+    name: `${file.replace('docs/', '')}-${text.slice(0, index).split('\n').length}`,
+    language: language as string,
+    code: (code as string).replaceAll(new RegExp(`^${indentation}`, 'gm'), '')
+  }))
+}
+
+/** What stands below each heading of one level, up to the next heading of any. */
+function sections (file: string, level: number): Map<string, string> {
+  const [, ...parts] = readFileSync(join(ROOT, file), 'utf8').split(/^(?=#+ )/m)
+  const marks = '#'.repeat(level) + ' '
+  return new Map(parts.filter(part => part.startsWith(marks)).map(part => {
+    const [heading = '', ...body] = part.slice(marks.length).split('\n')
+    return [heading, body.join(' ')]
+  }))
+}
+
+/** Of the headings, as GitHub makes them. */
+function anchors (file: string): Set<string> {
+  const headings = readFileSync(join(ROOT, file), 'utf8').matchAll(/^#+ (.*)$/gm)
+  return new Set([...headings].map(([, heading = '']) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')))
+}
+
+function literal (value: string | number): string {
+  return typeof value === 'string' ? `'${value}'` : String(value)
+}
+
+/** Whether two hooks say the same of any user. */
+function agree (one: (argument: unknown) => unknown, other: (argument: unknown) => unknown): boolean {
+  const users = [null, {}, { sub: 'ada' }, { id: 7 }, { sub: 'ada', id: 7, exp: 8 }]
+  return users.every(user => one(user ?? {}) === other(user ?? {}) && one({ user }) === other({ user }))
+}
+
+/** An empty folder in which the packages of the README are installed. */
+function aProject (t: Test): string {
+  if (!existsSync(join(ROOT, 'dist/index.js'))) execFileSync('npm', ['run', 'build'], { cwd: ROOT })
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  mkdirSync(join(folder, 'node_modules'))
+  for (const name of ['fastify', '@fastify', 'ioredis']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
+  return folder
+}
+
+/** Runs modules, one after the other, in a process of their own, which has to end by itself. */
+async function run (t: Test, files: Record<string, string>): Promise<void> {
+  const folder = aProject(t)
+  for (const [name, code] of Object.entries(files)) writeFileSync(join(folder, name), code)
+  writeFileSync(join(folder, 'run.mjs'), Object.keys(files).map(name => `await import('./${name}').catch(cause => { throw new Error('${name}', { cause }) })`).join('\n'))
+  const running = promisify(execFile)(process.execPath, ['run.mjs'], { cwd: folder })
+  t.teardown(() => { running.child.kill('SIGKILL') })
+  await t.resolves(running)
+}
+
+/** Where an application listens, by its log. */
+async function addressOf (child: ChildProcessWithoutNullStreams): Promise<string> {
+  let complaints = ''
+  child.stderr.on('data', text => { complaints += text })
+  const address = new Promise<string>(resolve => {
+    createInterface({ input: child.stdout }).on('line', line => {
+      const found = /Server listening at (http:[^"]+)/.exec(line)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+  })
+  const ended = once(child, 'exit').then(() => { throw new Error(`It ended before it listened: ${complaints}`) })
+  return await Promise.race([address, ended])
+}

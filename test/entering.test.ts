@@ -1,0 +1,250 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import type { FastifyRequest } from 'fastify'
+import type { RoomOf, RoomRouteOptions } from '../index.js'
+import { createApp, until } from './helpers/app.js'
+import type { Settings, TestApp } from './helpers/app.js'
+import { TestBroker } from './helpers/broker.js'
+import { endingOf, INVALID_TOKEN, join, open, refusalOf, status } from './helpers/client.js'
+import type { Ending } from './helpers/client.js'
+import { Gate } from './helpers/gate.js'
+import { watchForStrays } from './helpers/strays.js'
+
+const noStrays = watchForStrays(t)
+
+const FORBIDDEN: Ending = { frames: [status('forbidden')], code: 4403, reason: '' }
+const RATE_LIMITED: Ending = { frames: [status('rate_limited')], code: 4429, reason: '' }
+const UNAVAILABLE: Ending = { frames: [status('unavailable')], code: 1011, reason: '' }
+const EXPIRED: Ending = { frames: [status('expired_token')], code: 4419, reason: '' }
+
+const withStatus = (statusCode?: number): Error => Object.assign(new Error('no'), { statusCode })
+
+type RoomParams = { Params: { room: string } }
+
+/** An application with a route `/of/:room`, whose room is a function. */
+async function createRoomApp (t: Test, room: RoomOf<RoomParams>, settings: Settings & { of?: RoomRouteOptions<RoomParams> } = {}): Promise<TestApp & { of: (name: string) => string }> {
+  const built = await createApp(t, {
+    ...settings,
+    setup (app) { app.get<RoomParams>('/of/:room', { websocket: true }, app.manageWebsocket<RoomParams>(room, settings.of)) }
+  })
+  return { ...built, of: name => built.url.replace('/cdr/users/ws', `/of/${name}`) }
+}
+
+t.test('a room may be a function of the request, sync or async, which knows the user', async t => {
+  const rooms: Array<RoomOf<RoomParams>> = [
+    ({ params }) => `room:${params.room}`,
+    async ({ params }) => `room:${params.room}`,
+    async request => `room:${request.params.room}${(request.user as { sub: string }).sub === 'jeanne' ? '' : '!'}`
+  ]
+  for (const room of rooms) {
+    const { app, of, token } = await createRoomApp(t, room)
+    const seven = await join(t, of('7'), token())
+    const eight = await join(t, of('8'), token())
+    await app.ws.sendToRoom('room:7', { command: 'SEVEN' })
+    await app.ws.sendToRoom('room:8', { command: 'EIGHT' })
+    t.strictSame(await seven.next(), { command: 'SEVEN' })
+    t.strictSame(await eight.next(), { command: 'EIGHT' })
+    t.match(seven.frames[0], { data: { rooms: { 'room:7': {} } } })
+    t.match(app.ws.stats(), { rooms: 2, members: 2 })
+  }
+})
+
+t.test('a room function refuses by throwing what its status says', async t => {
+  const endings: Array<[error: Error, ending: Ending]> = [
+    [withStatus(403), FORBIDDEN], [withStatus(401), INVALID_TOKEN], [withStatus(429), RATE_LIMITED], [withStatus(404), UNAVAILABLE], [withStatus(), UNAVAILABLE]
+  ]
+  for (const [error, ending] of endings) {
+    for (const room of [() => { throw error }, async () => { throw error }]) {
+      const { of, token } = await createRoomApp(t, room)
+      t.strictSame(await refusalOf(t, of('7'), { token: token() }), ending)
+    }
+  }
+})
+
+t.test('a room name that a client made up, and that is not valid, is forbidden, and nobody is alarmed', async t => {
+  const broker = new TestBroker()
+  const { of, token, logs } = await createRoomApp(t, ({ params }) => params.room, { rooms: { broker } })
+  for (const name of ['{x}', '*', 'h%3Fllo', 'a%0Ab', '%00', 'caf%C3%A9', 'a%20b']) {
+    t.strictSame(await refusalOf(t, of(name), { token: token() }), FORBIDDEN, name)
+  }
+  const notAName = await createRoomApp(t, (() => 5) as unknown as RoomOf<RoomParams>)
+  t.strictSame(await refusalOf(t, notAName.of('7'), { token: notAName.token() }), FORBIDDEN)
+  t.strictSame(broker.calls, [])
+  t.notOk(logs.some(({ level }) => level as number > 30))
+})
+
+t.test('only true from authorize lets in', async t => {
+  const verdicts: Array<[verdict: unknown, ending?: Ending]> = [
+    [true], [Promise.resolve(true)],
+    [false, FORBIDDEN], [undefined, FORBIDDEN], [null, FORBIDDEN], [1, FORBIDDEN], ['true', FORBIDDEN], [{}, FORBIDDEN], [Promise.resolve(false), FORBIDDEN], [Promise.resolve(), FORBIDDEN]
+  ]
+  for (const [verdict, ending] of verdicts) {
+    const { url, token } = await createApp(t, { rooms: { authorize: () => verdict as boolean } })
+    if (ending === undefined) await t.resolves(join(t, url, token()))
+    else t.strictSame(await refusalOf(t, url, { token: token() }), ending)
+  }
+})
+
+t.test('authorize refuses by throwing what its status says', async t => {
+  const endings: Array<[error: Error, ending: Ending]> = [
+    [withStatus(401), INVALID_TOKEN], [withStatus(403), FORBIDDEN], [withStatus(429), RATE_LIMITED], [withStatus(), UNAVAILABLE], [withStatus(500), UNAVAILABLE]
+  ]
+  for (const [error, ending] of endings) {
+    for (const authorize of [() => { throw error }, async () => { throw error }]) {
+      const { url, token, logs } = await createApp(t, { route: { authorize } })
+      t.strictSame(await refusalOf(t, url, { token: token() }), ending)
+      t.match(logs.filter(({ room }) => room === 'cdr'), [ending === UNAVAILABLE ? { level: 50, err: {} } : { level: 30 }])
+    }
+  }
+})
+
+t.test('authorize is told who wants in, and where; that of a route takes the place of the plugin\'s', async t => {
+  const entries: unknown[] = []
+  const { of, token } = await createRoomApp(t, ({ params }) => `r-${params.room}`, {
+    rooms: { authorize: () => false },
+    of: {
+      authorize ({ user, room, params, request }) {
+        entries.push([(user as { sub: string }).sub, room, params.room, request.params.room, request.user === user])
+        return true
+      }
+    }
+  })
+  await join(t, of('7'), token())
+  t.strictSame(entries, [['jeanne', 'r-7', '7', '7', true]])
+})
+
+t.test('a token that has expired already, by the application\'s own clock, does not get in', async t => {
+  const broker = new TestBroker()
+  const joined: unknown[] = []
+  const { app, url, token } = await createApp(t, { rooms: { broker, expiresAt: () => 1 }, route: { onJoin: () => { joined.push(1) }, onLeave: () => { joined.push(2) } } })
+  t.strictSame(await refusalOf(t, url, { token: token() }), EXPIRED)
+  t.strictSame(joined, [])
+  t.match(app.ws.stats(), { members: 0, ended: { expired_token: 1 } })
+})
+
+t.test('a token that expires later ends its socket then, and no other', async t => {
+  const ends: Array<object | undefined> = []
+  const { app, url, token } = await createApp(t, { route: { expiresAt: ({ user }) => (user as { ends?: number }).ends, onLeave: ({ connection }) => { ends.push(connection.user as object) } } })
+  const soon = await join(t, url, token({ sub: 'soon', ends: Date.now() / 1_000 + 0.05 }))
+  const other = await join(t, url, token({ sub: 'other', ends: Date.now() / 1_000 + 86_400 }))
+  t.match(await endingOf(soon), { frames: [status('connected'), status('expired_token')], code: 4419, reason: '' })
+  await app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  t.strictSame(await other.next(), { command: 'HELLO' })
+  t.match(ends, [{ sub: 'soon' }])
+  t.match(app.ws.stats(), { members: 1, ended: { expired_token: 1 } })
+})
+
+t.test('a token that expires in a very long time, or never, is not ended at once', async t => {
+  const soon = await createApp(t, { route: { expiresAt: () => Date.now() / 1_000 + 0.05 } })
+  const long = await createApp(t, { route: { expiresAt: ({ user }) => JSON.parse((user as { ends: string }).ends, (_key, value) => value === 'NaN' ? NaN : value === 'Infinity' ? Infinity : value) } })
+  const members = []
+  for (const ends of [Date.now() / 1_000 + 60 * 86_400, 1e300, null, 'NaN', 'Infinity', 'tomorrow', { at: 5 }]) {
+    members.push(await join(t, long.url, long.token({ sub: 'x', ends: JSON.stringify(ends) })))
+  }
+  members.push(await join(t, soon.url, soon.token()))
+  await members.pop()?.closed // the clock has gone on for longer than the long ones' timers would need to go off early
+  await long.app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
+})
+
+t.test('the token\'s own exp is what counts by default', async t => {
+  const { url, token } = await createApp(t)
+  const soon = await join(t, url, token({ sub: 'x', exp: Math.ceil(Date.now() / 1_000 + 0.3) }))
+  t.match(await endingOf(soon), { frames: [status('connected'), status('expired_token')], code: 4419 })
+})
+
+t.test('`expiresAt` that fails is a fault on our side', async t => {
+  const { app, url, token } = await createApp(t, { route: { expiresAt: () => { throw new Error('no clock') } } })
+  t.strictSame(await refusalOf(t, url, { token: token() }), UNAVAILABLE)
+  t.match(app.ws.stats(), { members: 0, waiting: 0 })
+})
+
+const STAGES = ['authenticate', 'the room function', 'authorize', 'the broker\'s subscribe'] as const
+
+for (const stage of STAGES) {
+  t.test(`a client that leaves during ${stage} leaves nothing, whatever is decided then`, async t => {
+    for (const outcome of ['accepts', 'fails'] as const) {
+      const gate = new Gate()
+      const pass = async (at: string): Promise<void> => {
+        if (at !== stage) return
+        await gate.pass()
+        if (outcome === 'fails') throw new Error('too late')
+      }
+      const broker = new TestBroker()
+      broker.gate = stage === STAGES[3] ? gate : undefined
+      const joined: unknown[] = []
+      const { app, of, logs } = await createRoomApp(t, async () => { await pass(STAGES[1]); return 'cdr' }, {
+        rooms: { broker, linger: 10, onError: () => { joined.push('error') } },
+        of: {
+          authenticate: async () => { await pass(STAGES[0]) },
+          authorize: async () => { await pass(STAGES[2]); return true },
+          onJoin: () => { joined.push('join') },
+          onLeave: () => { joined.push('leave') }
+        }
+      })
+      const client = await open(t, of('7'))
+      client.send({ token: 'x' })
+      await gate.reached
+      client.socket.terminate()
+      await until(() => app.ws.stats().connections === 0)
+      gate.open()
+      if (stage === STAGES[3]) await until(() => broker.calls.includes('unsubscribe rooms:cdr'))
+      await app.inject('/') // whatever was waiting has had its turn
+      t.match(app.ws.stats(), { connections: 0, waiting: 0, rooms: 0, members: 0, ended: { client: 1 } })
+      t.equal(await app.ws.count('cdr'), 0)
+      t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { subscribers: 0 })
+      t.strictSame(joined, [])
+      t.notOk(logs.some(({ level }) => level as number > 30))
+    }
+  })
+}
+
+t.test('where the broker does not confirm in time, the socket is let in and told so', async t => {
+  const broker = new TestBroker()
+  broker.gate = new Gate()
+  const { url, token } = await createApp(t, { rooms: { broker, subscribeTimeout: 50 } })
+  const member = await join(t, url, token())
+  t.match(member.frames, [{ data: { status: 'connected', degraded: true } }])
+  broker.gate.open()
+})
+
+t.test('when too many wait, the next is told to come back, and members are served; then there is room again', async t => {
+  const { app, url, token } = await createApp(t, {
+    rooms: { maxWaiting: 2 },
+    setup (app) { app.get('/slow', { websocket: true }, app.manageWebsocket('cdr', { authenticate: () => new Promise(() => {}) })) }
+  })
+  const member = await join(t, url, token())
+  const silent = await open(t, url)
+  const slow = await open(t, url.replace('/cdr/users/ws', '/slow'))
+  slow.send({ token: 'x' })
+  await until(() => app.ws.stats().waiting === 2)
+  const third = await open(t, url)
+  t.strictSame(await endingOf(third), { frames: [status('overloaded')], code: 1013, reason: '' })
+  await app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  t.strictSame(await member.next(), { command: 'HELLO' })
+  slow.socket.close()
+  await until(() => app.ws.stats().waiting === 1)
+  await t.resolves(join(t, url, token()))
+  t.match(app.ws.stats(), { waiting: 1, members: 2, ended: { overloaded: 1 } })
+  silent.socket.terminate()
+})
+
+t.test('a socket whose upgrade was under way when the application began to close is told to come back', async t => {
+  const gate = new Gate()
+  const { app, url } = await createApp(t, {
+    setup (app) {
+      app.get('/slow', { websocket: true, onRequest: async (_request: FastifyRequest) => { await gate.pass() } }, app.manageWebsocket('cdr'))
+    }
+  })
+  const opening = open(t, url.replace('/cdr/users/ws', '/slow'))
+  await gate.reached
+  const member = await open(t, url)
+  const closed = app.close()
+  await member.closed // so that closing has begun
+  gate.open()
+  const outcome = await opening.then(endingOf, (error: Error) => error.message)
+  t.match(outcome, { frames: [status('restarting')], code: 1012 })
+  await closed
+})
+
+noStrays()
