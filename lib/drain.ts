@@ -12,7 +12,7 @@ export interface DrainSettings {
 
 /**
  * The end of the sockets when the application closes. Handlers that are still at work come first, with what they send;
- * then everyone is told to come back, elsewhere; whoever does not answer is cut off when the time is over. Only then
+ * then everyone is told to come back, elsewhere; whoever does not answer is cut off when the time is over. `onLeave` has the rest of the time. Only then
  * may the server close: it waits for every connection, and would wait for a frozen client for ever.
  */
 export async function drain (

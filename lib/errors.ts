@@ -30,7 +30,7 @@ export const errors = {
   // Sending: the call that made the mistake, or met the fault, is rejected.
   FST_ROOMS_INVALID_ROOM: createError(
     'FST_ROOMS_INVALID_ROOM',
-    'A room name is 1 to 128 letters, digits and _ - . : / @ %% ~ + =. Encode other text with encodeURIComponent().', 500, TypeError
+    'A room name is 1 to 128 letters, digits and _ - . : / @ % ~ + =. Encode other text with encodeURIComponent().', 500, TypeError
   ),
   FST_ROOMS_INVALID_MESSAGE: createError(
     'FST_ROOMS_INVALID_MESSAGE',
@@ -52,7 +52,7 @@ export const errors = {
   // Entering: what a hook said, or failed to say, about one socket.
   FST_ROOMS_UNAUTHENTICATED: createError(
     'FST_ROOMS_UNAUTHENTICATED',
-    'The `authenticate` hook sent a reply, which refuses the socket.', 401
+    'The `authenticate` hook refused the socket: it sent a reply, or set a status and failed.', 401
   ),
   FST_ROOMS_FORBIDDEN: createError(
     'FST_ROOMS_FORBIDDEN',

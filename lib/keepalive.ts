@@ -44,10 +44,10 @@ export class KeepAlive {
     const slots = this.#slots.length
     this.#turn = (this.#turn + 1) % slots
     const answered = (this.#turn - this.#pongTicks + slots) % slots
-    for (const connection of this.#slots[answered] ?? []) {
+    for (const connection of this.#slots[answered] as Set<RoomConnection>) {
       if (!connection.alive) connection.terminate()
     }
-    for (const connection of this.#slots[this.#turn] ?? []) {
+    for (const connection of this.#slots[this.#turn] as Set<RoomConnection>) {
       connection.alive = false
       // Both kinds: browsers answer the protocol's ping by themselves but hide it from the page, which needs to see one.
       connection.socket.ping()

@@ -109,8 +109,8 @@ export class RoomTable {
   leaveAll (connection: RoomConnection): void {
     for (const name of connection.rooms) {
       const channelName = this.#settings.prefix + name
-      const room = this.#rooms.get(channelName)
-      if (room?.members.delete(connection) !== true) continue
+      const room = this.#rooms.get(channelName) as Room // there is one for as long as it has a member
+      room.members.delete(connection)
       this.#settings.broker.report(channelName, room.members.size)
       room.channel.release()
     }
@@ -148,7 +148,6 @@ export class RoomTable {
     await this.settled()
     this.#channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
-    this.#rooms.clear()
     await this.#settings.broker.close()
   }
 
@@ -197,7 +196,7 @@ export class RoomTable {
     } catch (error) {
       if (this.#settings.whenBrokerDown === 'reject' || !isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) throw error
       this.#counters.degraded++
-      this.#warnDegraded({ room: name, id })
+      this.#warnDegraded({ err: error, room: name, id })
       return { id, subscribers: this.#deliver(channelName, payload) > 0 ? 1 : 0, degraded: true }
     }
   }

@@ -43,6 +43,7 @@ export class Sockets implements ConnectionHost {
   readonly #interval: number
   #draining = false
   #emptied: (() => void) | undefined
+  readonly #leaving = new Set<Promise<void>>()
 
   constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings) {
     this.#rooms = rooms
@@ -112,24 +113,21 @@ export class Sockets implements ConnectionHost {
   /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
   async #joined (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
     const { onJoin, onLeave } = route
-    let settled = (): void => {}
-    const joining = new Promise<void>(resolve => { settled = resolve })
-    if (onLeave !== undefined) {
-      connection.onLeave = () => {
-        joining.then(() => onLeave({ connection, room })).catch(error => {
-          this.#report(route, connection, room, error, 'onLeave failed')
-        })
-      }
-    }
-    try {
-      await onJoin?.({ connection, room, request })
-    } catch (error) {
+    // In a turn of its own: onJoin may end the socket at once, and onLeave must be waiting for it by then.
+    const joining = Promise.resolve().then(() => onJoin?.({ connection, room, request })).catch(error => {
       // Not a refusal, whatever its status: the client has been told that it is in.
       this.#report(route, connection, room, error, 'onJoin failed')
       connection.end('unavailable')
-    } finally {
-      settled()
+    })
+    if (onLeave !== undefined) {
+      connection.onLeave = () => {
+        const leaving = joining.then(() => onLeave({ connection, room })).catch(error => {
+          this.#report(route, connection, room, error, 'onLeave failed')
+        }).finally(() => this.#leaving.delete(leaving))
+        this.#leaving.add(leaving)
+      }
     }
+    await joining
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
@@ -182,9 +180,10 @@ export class Sockets implements ConnectionHost {
     this.#draining = true
   }
 
-  /** Resolves when no socket is left. */
+  /** Resolves when no socket is left and every `onLeave` has settled: what the application closes next, it may still use. */
   async empty (): Promise<void> {
     if (this.connections.size > 0) await new Promise<void>(resolve => { this.#emptied = resolve })
+    await Promise.all(this.#leaving)
   }
 
   close (): void {

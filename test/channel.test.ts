@@ -170,6 +170,35 @@ t.test('leaving and coming back', async t => {
   })
 })
 
+t.test('an unsubscription that is never answered is tried again', async t => {
+  const broker = new SlowBroker()
+  const { app, url, token } = await createApp(t, { rooms: { broker, linger: 1, subscribeTimeout: 50 } })
+  const joining = join(t, url, token())
+  ;(await broker.next('subscribe')).allow()
+  ;(await joining).socket.terminate()
+  await broker.next('unsubscribe')
+  ;(await broker.next('unsubscribe')).allow()
+  await until(async () => (await app.ws.sendToRoom('cdr', message)).subscribers === 0)
+})
+
+t.test('the drain begins in the moment in which the broker answers: nobody becomes a member any more', async t => {
+  // How many turns lie between the two is an accident of the implementation, so all of a few are tried.
+  for (let turns = 0; turns < 12; turns++) {
+    const broker = new SlowBroker()
+    const { app, url, token } = await createApp(t, { rooms: { broker } })
+    const client = await open(t, url)
+    client.send({ token: token() })
+    const subscribe = await broker.next('subscribe')
+    broker.flush = async () => {
+      for (let turn = 0; turn < turns; turn++) await null
+      subscribe.allow()
+    }
+    await app.close()
+    t.strictSame(await client.closed, { code: 1012, reason: '' })
+    t.match(app.ws.stats(), { members: 0, rooms: 0, connections: 0 })
+  }
+})
+
 t.test('the broker forgets everything', async t => {
   t.test('every subscription is made again when it is back, and members are told to look again', async t => {
     const broker = new SlowBroker()

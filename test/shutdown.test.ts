@@ -152,6 +152,26 @@ t.test('a hijacked reply whose client has left is forgotten, and one whose handl
   await closing
 })
 
+t.test('an onLeave that takes its time has settled when close() resolves', async t => {
+  const left: string[] = []
+  let leave = (): void => {}
+  const running = await createApp(t, {
+    route: {
+      onLeave: async ({ room }) => {
+        await new Promise<void>(resolve => { leave = resolve })
+        left.push(room)
+      }
+    },
+    setup: app => { app.addHook('onClose', async () => { left.push('closed') }) }
+  })
+  const member = await join(t, running.url, running.token())
+  const closing = running.app.close()
+  await member.closed
+  leave()
+  await closing
+  t.strictSame(left, ['cdr', 'closed'])
+})
+
 t.test('both loopback listeners close, with sockets on each', async t => {
   // Not every machine's hosts file gives localhost both addresses, so the look-up does; the sockets are real.
   const both = [{ address: '127.0.0.1', family: 4 }, { address: '::1', family: 6 }]

@@ -78,11 +78,11 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
   userId?: ((user: User) => string | number | undefined) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
   expiresAt?: ((entry: { user: User }) => number | undefined) | undefined
-  /** After `connected` was sent. A failure ends the socket with 1011. */
+  /** After `connected` was sent. A failure ends the socket with 1011, whatever its `statusCode`. */
   onJoin?: ((event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
   /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
   onLeave?: ((event: { connection: Connection, room: string }) => void | Promise<void>) | undefined
-  /** A hook failed, or a message could not be sent. It is logged already; this is for counting and reporting. */
+  /** A hook failed, or a message of `reply.sendToRoom` could not be sent (the plugin's `onError`). It is logged already; this is for counting and reporting. */
   onError?: ((event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void) | undefined
 }
 

@@ -171,6 +171,17 @@ t.test('counting', async t => {
     t.equal(await a.broker.count('rooms:cdr'), 3, 'a process knows its own members')
   })
 
+  t.test('a report that Redis refuses is made again with the next connection', async t => {
+    await admin.call('ACL', 'SETUSER', 'default', '-hset')
+    const a = await startBroker(t, redis.url)
+    a.broker.report('rooms:refused', 2)
+    await until(async () => (await lives()).length > 0)
+    t.equal(await admin.exists('{rooms:refused}:n'), 0)
+    await admin.call('ACL', 'SETUSER', 'default', '+hset')
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until(async () => await admin.hlen('{rooms:refused}:n') === 1)
+  })
+
   t.test('every key expires by itself', async t => {
     const a = await startBroker(t, redis.url)
     a.broker.report('rooms:cdr', 1)
