@@ -119,9 +119,9 @@ for (const [how, hook, ending] of refuses) {
 t.test('a hook may refuse with a reply decorator of the application, and ask whether it has replied', async t => {
   const sent: boolean[] = []
   const { url } = await roomWith(t, async (_request: FastifyRequest, reply: FastifyReply & { unauthorized (why: string): FastifyReply }) => {
-    sent.push(reply.sent)
+    sent.push(reply.sent, reply.raw.writableEnded)
     await reply.unauthorized('because')
-    sent.push(reply.sent)
+    sent.push(reply.sent, reply.raw.writableEnded)
   }, {
     setup (app) {
       app.decorateReply('unauthorized', function (this: FastifyReply, why: string) {
@@ -130,7 +130,7 @@ t.test('a hook may refuse with a reply decorator of the application, and ask whe
     }
   })
   t.strictSame(await refusalOf(t, url, { token: 'x' }), FORBIDDEN)
-  t.strictSame(sent, [false, true])
+  t.strictSame(sent, [false, false, true, true])
 })
 
 const outages: Array<[what: string, hook: unknown, logged: object]> = [

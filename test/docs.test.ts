@@ -52,7 +52,8 @@ t.test('the quick start of the README runs as it is printed, and so does its oth
   const folder = aProject(t)
   writeFileSync(join(folder, 'server.mjs'), server?.code as string)
   const { REDIS_URL, JWT_SECRET, ...env } = process.env
-  const child = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...env, PORT: '0' } })
+  // What it runs is dist/, which is no source to be covered.
+  const child = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...env, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0' } })
   t.teardown(() => { child.kill('SIGKILL') })
   const address = await addressOf(child)
 
