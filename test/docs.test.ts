@@ -42,6 +42,9 @@ const WITH_ROOMS = `${AN_APPLICATION}
 import rooms from 'fastify-rooms'
 await app.register(rooms)
 `
+// What the documents' programs run is dist/, which is no source to be covered.
+process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
+
 const TO_THE_END = `
 await app.ready()
 await app.close()
@@ -52,8 +55,7 @@ t.test('the quick start of the README runs as it is printed, and so does its oth
   const folder = aProject(t)
   writeFileSync(join(folder, 'server.mjs'), server?.code as string)
   const { REDIS_URL, JWT_SECRET, ...env } = process.env
-  // What it runs is dist/, which is no source to be covered.
-  const child = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...env, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0' } })
+  const child = spawn(process.execPath, ['server.mjs'], { cwd: folder, env: { ...env, PORT: '0' } })
   t.teardown(() => { child.kill('SIGKILL') })
   const address = await addressOf(child)
 
