@@ -5,7 +5,7 @@ import type { RoomsOptions } from './types/index.js'
 import { createBroker } from './lib/brokers/create.js'
 import { drain, freeRefusedUpgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
-import { resolveOptions } from './lib/options.js'
+import { compressFrom, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
 import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
@@ -18,7 +18,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const options = resolveOptions(given, app.initialConfig.pluginTimeout as number)
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
-  const table = new RoomTable({ ...options, ...await createBroker(options) }, counters, log)
+  const table = new RoomTable({ ...options, ...await createBroker(options), compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options)
   const routes = createRoutes(app, sockets, options)
   const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
@@ -26,7 +26,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // What the application calls
   app.decorate('manageWebsocket', routes.manageWebsocket)
   app.decorate('ws', {
-    sendToRoom: (room, message) => table.send(room, message),
+    sendToRoom: (room, message, options) => table.send(room, message, options),
     count: room => table.count(room),
     stats: () => ({
       broker: table.up ? 'up' : 'down',

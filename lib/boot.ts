@@ -44,19 +44,22 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
   return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { replies.set(request, reply) } }
 }
 
+/** Without context takeover, and with one window for all, a message is compressed once and not once for each member. */
+const SHARED_DEFLATE = { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false }
+
 function resolveRoute (room: RoomOf, given: RoomRouteOptions, options: ResolvedOptions): Route {
   const hooks = HOOKS.map(hook => [hook, given[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
   return { room, authenticate: 'jwt', ...Object.fromEntries(hooks) }
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */
-export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout }: ResolvedOptions): WebsocketPluginOptions {
-  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout']) {
+export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout, perMessageDeflate }: ResolvedOptions): WebsocketPluginOptions {
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate']) {
     if (websocket?.options !== undefined && name in websocket.options) invalid(`websocket.options.${name}`, `is set by the option ${name} of fastify-rooms`)
   }
   return {
     ...websocket,
-    options: { maxBufferedChunks: 1_024, perMessageDeflate: false, ...websocket?.options, maxPayload, maxFragments, closeTimeout } as never,
+    options: { maxBufferedChunks: 1_024, ...websocket?.options, maxPayload, maxFragments, closeTimeout, perMessageDeflate: perMessageDeflate !== false && SHARED_DEFLATE } as never,
     errorHandler (error, socket, request, reply) {
       // `ws` has answered a bad frame of one of our sockets with the right code already; to terminate would hide it.
       if (connectionOf(socket) !== undefined) request.log.info({ code: (error as { code?: unknown }).code }, 'socket sent a bad frame')

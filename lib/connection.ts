@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Connection, Message, User } from '../types/index.js'
+import type { Batch } from './fanout.js'
 import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters } from './stats.js'
+import { streamOf } from './wire.js'
 
 export interface ConnectionLimits {
   maxBuffered: number
@@ -16,6 +18,8 @@ export interface ConnectionLimits {
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
   readonly counters: Counters
+  /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
+  flush (): void
   /** Every frame but the first of an authenticated route. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void
   /** Called once, as soon as a socket is on its way out; nothing may hold it afterwards. */
@@ -28,7 +32,8 @@ export interface ConnectionHost {
 export const GONE = new Error('The client has left.')
 
 const OPEN = 1
-const TEXT = { binary: false }
+/** Frames of the plugin's own are small, and compression would make those that follow wait. */
+const TEXT = { binary: false, compress: false }
 /** A client may send this many seconds' worth of its rate at once. */
 const BURST_SECONDS = 5
 
@@ -48,6 +53,8 @@ export class RoomConnection implements Connection {
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
   /** Is run once, when the connection has ended and had joined. */
   onLeave: (() => void) | undefined
+  /** Whether the client has agreed to compression. */
+  readonly #compressed: boolean
   readonly #host: ConnectionHost
   #ended = false
   #interrupt: ((reason: Error) => void) | undefined
@@ -58,6 +65,7 @@ export class RoomConnection implements Connection {
     this.socket = socket
     this.log = log
     this.#host = host
+    this.#compressed = socket.extensions.includes('permessage-deflate')
     this.#allowance = host.limits.messageRate * BURST_SECONDS
   }
 
@@ -77,24 +85,36 @@ export class RoomConnection implements Connection {
         return
       }
     }
+    this.#host.flush()
     this.socket.close(code, closeReason(reason)) // throws on a code that may not be sent, before anything has changed
     this.#finish('done')
   }
 
   /** Writes a frame, unless the client is too far behind in reading, which ends it. */
   write (payload: Buffer): boolean {
-    if (!this.open) return false
-    if (this.socket.bufferedAmount + payload.length > this.#host.limits.maxBuffered) {
-      this.end('too_slow')
-      return false
-    }
+    this.#host.flush()
+    if (!this.open || this.#isFull(payload.length)) return false
     this.socket.send(payload, TEXT)
     return true
+  }
+
+  /** The messages of a room. @returns how many the socket took */
+  deliver (batch: Batch): number {
+    if (!this.open) return 0
+    const behind = this.socket.bufferedAmount > 0
+    const bytes = batch.bytes(this.#compressed, behind)
+    if (bytes.length === 0 || this.#isFull(bytes.length)) return 0
+    const payloads = batch.payloads(behind)
+    const stream = streamOf(this.socket)
+    if (stream !== undefined) stream.write(bytes)
+    else for (const payload of payloads) this.socket.send(payload, TEXT)
+    return payloads.length
   }
 
   /** Ends the socket for a cause of the protocol's table. */
   end (cause: Cause, reason: string = ''): void {
     if (this.#ended) return
+    this.#host.flush()
     const { code, status } = CAUSES[cause]
     if (status !== undefined) this.socket.send(statusFrame(status), TEXT)
     this.socket.close(code, closeReason(reason))
@@ -155,6 +175,13 @@ export class RoomConnection implements Connection {
     this.#allowance = Math.min(this.#allowance + earned, messageRate * BURST_SECONDS) - 1
     this.#allowanceAt = now
     return this.#allowance >= 0
+  }
+
+  /** Whether so many bytes more would be too many for a client to be behind; then it is ended. */
+  #isFull (bytes: number): boolean {
+    if (this.socket.bufferedAmount + bytes <= this.#host.limits.maxBuffered) return false
+    this.end('too_slow')
+    return true
   }
 
   #finish (cause: Cause | 'client' | 'silent'): void {

@@ -1,14 +1,113 @@
 import type { RoomConnection } from './connection.js'
+import { frames } from './wire.js'
+
+/** More than this is not held back until the end of the turn: the kernel can take it meanwhile. */
+const SEALED_AT = 64 * 1_024
+
+/** Messages that go to each member in one write. Their bytes are made when they are first needed, and then shared. */
+export class Batch {
+  readonly #payloads: readonly Buffer[]
+  /** Without what is worth nothing late; the same where there is nothing of the kind. */
+  readonly #lasting: readonly Buffer[]
+  readonly #compress: number
+  readonly #bytes: Array<Buffer | undefined> = [undefined, undefined, undefined, undefined]
+
+  constructor (payloads: readonly Buffer[], volatile: readonly boolean[] | undefined, compress: number) {
+    this.#payloads = payloads
+    this.#lasting = volatile === undefined ? payloads : payloads.filter((_, index) => volatile[index] === false)
+    this.#compress = compress
+  }
+
+  /** @param behind whether the member is behind in reading */
+  payloads (behind: boolean): readonly Buffer[] {
+    return behind ? this.#lasting : this.#payloads
+  }
+
+  /** All frames for a member. */
+  bytes (compressed: boolean, behind: boolean): Buffer {
+    const payloads = this.payloads(behind)
+    const kind = (compressed ? 1 : 0) + (payloads === this.#payloads ? 0 : 2)
+    return (this.#bytes[kind] ??= frames(payloads, compressed ? this.#compress : Infinity))
+  }
+}
+
+/** The fan-outs of an application that have something for this turn of the event loop. */
+export class Turn {
+  #waiting: FanOut[] = []
+  readonly #flush = (): void => this.flush()
+
+  add (fanOut: FanOut): void {
+    if (this.#waiting.push(fanOut) === 1) process.nextTick(this.#flush)
+  }
+
+  /**
+   * Sends everything that waits. Whatever else is written to a socket calls this first, so that it stands after the
+   * messages that were sent before it.
+   */
+  flush (): void {
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const fanOut of waiting) fanOut.flush()
+    }
+  }
+}
 
 /**
- * One message to all members. The bytes are made once, by the sender; nothing is awaited, so no member can hold up
- * another, and all members see a room's messages in the same order.
- * @returns how many took it
+ * One message to all members of a room. In Node the price of a message is the write to each socket, so the messages of
+ * one turn share one buffer and one write. Nothing is awaited and nothing is made for a single member; all see the
+ * same messages in the same order, and none holds up another.
  */
-export function fanOut (members: Iterable<RoomConnection>, payload: Buffer): number {
-  let delivered = 0
-  for (const member of members) {
-    if (member.write(payload)) delivered++
+export class FanOut {
+  readonly #members = new Set<RoomConnection>()
+  readonly #turn: Turn
+  readonly #compress: number
+  readonly #delivered: (count: number) => void
+  #payloads: Buffer[] = []
+  #volatile: boolean[] | undefined
+  #bytes = 0
+
+  /** @param compress payloads of at least so many bytes, for those who have agreed to it */
+  constructor (turn: Turn, compress: number, delivered: (count: number) => void) {
+    this.#turn = turn
+    this.#compress = compress
+    this.#delivered = delivered
   }
-  return delivered
+
+  get size (): number {
+    return this.#members.size
+  }
+
+  /** A new member sees nothing of what was sent before, so that goes out first. */
+  add (member: RoomConnection): void {
+    this.flush()
+    this.#members.add(member)
+  }
+
+  delete (member: RoomConnection): void {
+    this.#members.delete(member)
+  }
+
+  /** @param volatile whether members who are behind in reading may miss it */
+  send (payload: Buffer, volatile = false): void {
+    if (this.#members.size === 0) return
+    if (this.#payloads.push(payload) === 1) this.#turn.add(this)
+    if (volatile || this.#volatile !== undefined) {
+      this.#volatile ??= new Array(this.#payloads.length - 1).fill(false)
+      this.#volatile.push(volatile)
+    }
+    this.#bytes += payload.length
+    if (this.#bytes >= SEALED_AT) this.flush()
+  }
+
+  flush (): void {
+    if (this.#payloads.length === 0) return
+    const batch = new Batch(this.#payloads, this.#volatile, this.#compress)
+    this.#payloads = []
+    this.#volatile = undefined
+    this.#bytes = 0
+    let delivered = 0
+    for (const member of this.#members) delivered += member.deliver(batch)
+    this.#delivered(delivered)
+  }
 }

@@ -24,6 +24,7 @@ export const DEFAULTS = {
   pongTimeout: 8_000, // ms
   closeTimeout: 2_000, // ms
   drainTimeout: 5_000, // ms
+  perMessageDeflate: false,
   userId: (user: User) => (user as Claims)?.sub ?? (user as Claims)?.id,
   expiresAt: ({ user }: { user: User }) => (user as Claims)?.exp
 } as const satisfies RoomsOptions
@@ -76,6 +77,7 @@ const PLUGIN_SCHEMA = Type.Object({
   pongTimeout: ms,
   closeTimeout: ms,
   drainTimeout: ms,
+  perMessageDeflate: Type.Optional(Type.Union([Type.Boolean(), Type.Object({ threshold: count('') }, { additionalProperties: false })], { must: 'be true, false, or { threshold } with a number of bytes' })),
   websocket: Type.Optional(Type.Object({}, { must: 'be the options of @fastify/websocket' }))
 }, { additionalProperties: false })
 
@@ -103,6 +105,12 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
     invalid('drainTimeout', `and closeTimeout are ${closing} ms together, and must stay below the application's pluginTimeout (${pluginTimeout}), which would cut app.close() short`)
   }
   return options
+}
+
+/** From how many bytes on messages are compressed. Shorter ones cost time and save nothing. */
+export function compressFrom ({ perMessageDeflate }: ResolvedOptions): number {
+  if (perMessageDeflate === false) return Infinity
+  return perMessageDeflate === true ? 1_024 : perMessageDeflate.threshold ?? 1_024
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION */

@@ -72,6 +72,21 @@ export function encodeMessage (message: Message, maxMessage: number): Buffer {
   return payload
 }
 
+/** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */
+const VOLATILE = Buffer.from('!volatile\n')
+
+/** A message as the broker carries it: the text of the frame alone, unless there is something that members must not see. */
+export function sealed (payload: Buffer, volatile: boolean): Buffer {
+  return volatile ? Buffer.concat([VOLATILE, payload]) : payload
+}
+
+/** What was sealed, or undefined when there is a header that is not known. */
+export function unsealed (received: Buffer): { payload: Buffer, volatile: boolean } | undefined {
+  if (received[0] !== VOLATILE[0]) return { payload: received, volatile: false }
+  if (!received.subarray(0, VOLATILE.length).equals(VOLATILE)) return undefined
+  return { payload: received.subarray(VOLATILE.length), volatile: true }
+}
+
 /** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */
 export function isMessage (payload: Buffer): boolean {
   // JSON.parse of a decoded buffer would replace bad UTF-8 silently, and a bad frame closes every member's socket with 1007.

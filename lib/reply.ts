@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Message } from '../types/index.js'
+import type { Message, SendOptions } from '../types/index.js'
 import type { RoomTable } from './rooms.js'
 import { checkRoomName } from './room.js'
 
@@ -8,6 +8,7 @@ const kHeld = Symbol('fastify-rooms.held')
 interface HeldMessage {
   readonly room: string
   readonly payload: Buffer
+  readonly options: SendOptions
 }
 
 /** What a reply has for rooms: nothing yet, messages that wait for it, or how it went out. */
@@ -47,7 +48,7 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
   const requests = new Requests()
 
   app.decorateReply<Held, symbol>(kHeld, null)
-  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message): void {
+  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message, options: SendOptions = {}): void {
     const reply = this as HoldingReply
     const held = reply[kHeld]
     if (held === 'failed') return
@@ -60,9 +61,9 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
       failed(error as Error, room)
       return
     }
-    if (held === 'succeeded') send({ room, payload })
-    else if (held === null) reply[kHeld] = [{ room, payload }]
-    else held.push({ room, payload })
+    if (held === 'succeeded') send({ room, payload, options })
+    else if (held === null) reply[kHeld] = [{ room, payload, options }]
+    else held.push({ room, payload, options })
   })
 
   app.addHook('onSend', (_request, reply, _payload, done) => {
@@ -74,8 +75,8 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
     done()
   })
 
-  function send ({ room, payload }: HeldMessage): void {
-    rooms.sendEncoded(room, payload).catch(error => failed(error, room))
+  function send ({ room, payload, options }: HeldMessage): void {
+    rooms.sendEncoded(room, payload, options).catch(error => failed(error, room))
   }
 
   return requests

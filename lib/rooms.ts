@@ -1,13 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Message, Receipt } from '../types/index.js'
+import type { Message, Receipt, SendOptions } from '../types/index.js'
 import type { Broker } from './brokers/broker.js'
 import { Channel, Channels } from './channel.js'
 import { GONE } from './connection.js'
 import type { RoomConnection } from './connection.js'
 import { isError } from './errors.js'
-import { fanOut } from './fanout.js'
+import { FanOut, Turn } from './fanout.js'
 import { nextId } from './id.js'
-import { encodeMessage, isMessage, statusFrame } from './protocol.js'
+import { encodeMessage, isMessage, sealed, statusFrame, unsealed } from './protocol.js'
 import { checkRoomName } from './room.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
@@ -21,14 +21,18 @@ export interface RoomsSettings {
   subscribeTimeout: number
   linger: number
   maxMessage: number
+  /** From how many bytes on messages are compressed for those who have agreed to it; Infinity is never. */
+  compressFrom: number
 }
 
 interface Room {
-  readonly members: Set<RoomConnection>
+  readonly members: FanOut
   readonly channel: Channel
 }
 
 const RESYNC_FRAME = statusFrame('resync')
+/** What a header may add to a message, in bytes. */
+const MAX_SEAL = 64
 
 /** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
 export class RoomTable {
@@ -38,6 +42,7 @@ export class RoomTable {
   readonly #channels: Channels
   /** By the name of the broker's channel, which is what arrives with every message. */
   readonly #rooms = new Map<string, Room>()
+  readonly #turn = new Turn()
   readonly #sending = new Set<Promise<unknown>>()
   readonly #warnMalformed: (details: object) => void
   readonly #warnDegraded: (details: object) => void
@@ -122,20 +127,25 @@ export class RoomTable {
   }
 
   /** The promise is watched: when nobody awaits it, a rejection is logged and ends nothing. */
-  send (name: string, message: Message): Promise<Receipt> {
+  send (name: string, message: Message, options: SendOptions = {}): Promise<Receipt> {
     const id = nextId()
-    return this.#watch(name, id, this.#encodeAndPublish(name, message, id))
+    return this.#watch(name, id, this.#encodeAndPublish(name, message, options, id))
   }
 
   /** The same for a message that was encoded before. */
-  sendEncoded (name: string, payload: Buffer): Promise<Receipt> {
+  sendEncoded (name: string, payload: Buffer, options: SendOptions): Promise<Receipt> {
     const id = nextId()
-    return this.#watch(name, id, this.#publish(name, payload, id))
+    return this.#watch(name, id, this.#publish(name, payload, options, id))
   }
 
   async count (name: string): Promise<number> {
     checkRoomName(name)
     return await this.#settings.broker.count(this.#settings.prefix + name)
+  }
+
+  /** Sends what waits for the end of this turn. */
+  flush (): void {
+    this.#turn.flush()
   }
 
   /** Resolves when no send is under way, and what was sent has reached the members here. Both are bounded by `publishTimeout`. */
@@ -154,10 +164,10 @@ export class RoomTable {
   #open (channelName: string): Room {
     const known = this.#rooms.get(channelName)
     if (known !== undefined) return known
-    const members = new Set<RoomConnection>()
+    const members = new FanOut(this.#turn, this.#settings.compressFrom, count => { this.#counters.delivered += count })
     const channel = new Channel(channelName, this.#channels, {
       // Whoever was a member before this moment may have missed something, and should look again.
-      live: () => { fanOut(members, RESYNC_FRAME) },
+      live: () => members.send(RESYNC_FRAME),
       idle: () => { this.#rooms.delete(channelName) },
       failed: err => this.#warnSubscription({ err, channel: channelName })
     })
@@ -166,38 +176,33 @@ export class RoomTable {
     return room
   }
 
-  #receive (channelName: string, payload: Buffer): void {
+  #receive (channelName: string, received: Buffer): void {
     this.#counters.received++
-    if (!this.#settings.trusted && (payload.length > this.#settings.maxMessage || !isMessage(payload))) {
+    const message = received.length <= this.#settings.maxMessage + MAX_SEAL ? unsealed(received) : undefined
+    if (message === undefined || (!this.#settings.trusted && (message.payload.length > this.#settings.maxMessage || !isMessage(message.payload)))) {
       this.#counters.malformed++
-      this.#warnMalformed({ channel: channelName, bytes: payload.length })
+      this.#warnMalformed({ channel: channelName, bytes: received.length })
       return
     }
-    this.#deliver(channelName, payload)
+    this.#rooms.get(channelName)?.members.send(message.payload, message.volatile)
   }
 
-  #deliver (channelName: string, payload: Buffer): number {
-    const room = this.#rooms.get(channelName)
-    if (room === undefined) return 0
-    const delivered = fanOut(room.members, payload)
-    this.#counters.delivered += delivered
-    return delivered
-  }
-
-  async #encodeAndPublish (name: string, message: Message, id: string): Promise<Receipt> {
+  async #encodeAndPublish (name: string, message: Message, options: SendOptions, id: string): Promise<Receipt> {
     checkRoomName(name)
-    return await this.#publish(name, this.encode(message), id)
+    return await this.#publish(name, this.encode(message), options, id)
   }
 
-  async #publish (name: string, payload: Buffer, id: string): Promise<Receipt> {
+  async #publish (name: string, payload: Buffer, { volatile = false }: SendOptions, id: string): Promise<Receipt> {
     const channelName = this.#settings.prefix + name
     try {
-      return { id, subscribers: await this.#settings.broker.publish(channelName, payload, id) }
+      return { id, subscribers: await this.#settings.broker.publish(channelName, sealed(payload, volatile), id) }
     } catch (error) {
       if (this.#settings.whenBrokerDown === 'reject' || !isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) throw error
       this.#counters.degraded++
       this.#warnDegraded({ err: error, room: name, id })
-      return { id, subscribers: this.#deliver(channelName, payload) > 0 ? 1 : 0, degraded: true }
+      const members = this.#rooms.get(channelName)?.members
+      members?.send(payload, volatile)
+      return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
     }
   }
 

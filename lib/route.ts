@@ -147,6 +147,10 @@ export class Sockets implements ConnectionHost {
     reportTo(route, connection.log, { error, room, connection })
   }
 
+  flush (): void {
+    this.#rooms.flush()
+  }
+
   /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return

@@ -53,6 +53,9 @@ const WRONG: Array<[name: string, value: unknown, must: string]> = [
   ['pongTimeout', true, MS],
   ['closeTimeout', [], MS],
   ['drainTimeout', {}, MS],
+  ['perMessageDeflate', 'yes', 'be true, false, or { threshold } with a number of bytes'],
+  ['perMessageDeflate', { level: 9 }, 'be true, false, or { threshold } with a number of bytes'],
+  ['perMessageDeflate', { threshold: 0 }, 'be true, false, or { threshold } with a number of bytes'],
   ['websocket', 'ws', 'be the options of @fastify/websocket']
 ]
 
@@ -117,7 +120,7 @@ t.test('options at their very limits boot', async t => {
 })
 
 t.test('an option of ws that would undo one of ours stops the boot, and the application can still be closed', async t => {
-  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout']) {
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate']) {
     const app = Fastify()
     app.register(fastifyRooms, { websocket: { options: { [name]: 1 } } } as RoomsOptions)
     await t.rejects(async () => await app.ready(), {

@@ -5,8 +5,7 @@ import { createApp, until } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
 import { endingOf, join, status } from './helpers/client.js'
 import type { Client } from './helpers/client.js'
-import { frame, openRaw } from './helpers/raw.js'
-import type { RawClient } from './helpers/raw.js'
+import { frame, joinRaw, openRaw } from './helpers/raw.js'
 import { watchForStrays } from './helpers/strays.js'
 
 const noStrays = watchForStrays(t)
@@ -188,13 +187,5 @@ t.test('a client that stops reading is cut off, and the others get everything', 
   slow.socket.resume()
   await slow.closed
 })
-
-/** A member of bytes. */
-async function joinRaw (t: Test, url: string, token: string): Promise<RawClient> {
-  const raw = await openRaw(t, url)
-  raw.write(frame(JSON.stringify({ token })))
-  await raw.received('connected')
-  return raw
-}
 
 noStrays()

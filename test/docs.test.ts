@@ -244,7 +244,7 @@ function anchors (file: string): Set<string> {
   return new Set([...headings].map(([, heading = '']) => heading.toLowerCase().replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-')))
 }
 
-function literal (value: string | number): string {
+function literal (value: string | number | boolean): string {
   return typeof value === 'string' ? `'${value}'` : String(value)
 }
 

@@ -131,12 +131,20 @@ export interface RoomsOptions extends Hooks {
   closeTimeout?: number | undefined
   /** What `app.close()` spends on requests in flight and on closing sockets. @default 5000 */
   drainTimeout?: number | undefined
+  /**
+   * Compress messages, once for all members, if a client agrees to it and the message has at least `threshold` bytes
+   * (1024 for `true`). Costs time and memory, and what is secret must not stand in one message with what an attacker
+   * chose (BREACH). @default false
+   */
+  perMessageDeflate?: boolean | { threshold?: number | undefined } | undefined
   /** Options of @fastify/websocket, which this plugin registers. */
   websocket?: WebsocketPluginOptions | undefined
 }
 
-/** Nothing to choose yet; `except` and `volatile` will stand here. */
-export type SendOptions = Record<string, never>
+export interface SendOptions {
+  /** Members who are behind in reading may miss the message: it is worth nothing late, as a cursor's position. @default false */
+  volatile?: boolean | undefined
+}
 
 /** Counters of this process since it started, and what it holds now. */
 export interface Stats {

@@ -124,7 +124,9 @@ describe('sending', () => {
     expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { data: 7 })
     expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 7 })
     expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER', dtaa: 7 })
-    expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatile: true })
+    expect(app.ws.sendToRoom).type.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatile: true })
+    expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatile: 1 })
+    expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatil: true })
     expect<Message['data']>().type.toBe<unknown>()
   })
 

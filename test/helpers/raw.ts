@@ -31,6 +31,10 @@ export class RawClient {
     }
   }
 
+  text (): string {
+    return this.#received.toString('latin1')
+  }
+
   /** The code in the server's close frame, as soon as there is one. */
   async closeCode (): Promise<number> {
     for (;;) {
@@ -73,3 +77,11 @@ export function frame (payload: string | Buffer, { opcode = 1, fin = true, rsv =
 }
 
 export const CLOSE_FRAME = frame(Buffer.from([3, 232]), { opcode: 8 })
+
+/** A member of bytes. */
+export async function joinRaw (t: Test, url: string, token: string): Promise<RawClient> {
+  const raw = await openRaw(t, url)
+  raw.write(frame(JSON.stringify({ token })))
+  await raw.received('connected')
+  return raw
+}
