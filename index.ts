@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
 import type { RoomsOptions } from './types/index.js'
 import { createBroker } from './lib/brokers/create.js'
-import { drain, freeRefusedUpgrades } from './lib/drain.js'
+import { drain, Upgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
 import { compressFrom, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
@@ -16,11 +16,13 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // What it is made of
   checkPlace(app)
   const options = resolveOptions(given, app.initialConfig.pluginTimeout as number)
+  const websockets = websocketOptions(options)
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const table = new RoomTable({ ...options, ...await createBroker(options), compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options)
   const routes = createRoutes(app, sockets, options)
+  const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
   // What the application calls
@@ -29,7 +31,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     sendToRoom: (room, message, options) => table.send(room, message, options),
     count: room => table.count(room),
     stats: () => ({
-      broker: table.up ? 'up' : 'down',
+      broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
       waiting: sockets.handshakes.waiting,
       ...table.totals(),
@@ -38,31 +40,32 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   })
 
   // How it lives and ends. Our preClose and onRoute come before those of @fastify/websocket.
-  let draining = false
   app.addHook('onRoute', routes.onRoute)
   app.addHook('onReady', async () => { table.start() })
-  app.addHook('preClose', async () => {
-    draining = true
-    await drain(options, sockets, requests, table)
-  })
+  app.addHook('preClose', async () => { await drain(options, sockets, requests, table, upgrades) })
   app.addHook('onClose', async () => {
     sockets.close()
     await table.close()
   })
-  await app.register(fastifyWebsocket, websocketOptions(options))
+  await app.register(fastifyWebsocket, websockets)
   app.addHook('onRequest', (request, reply, done) => {
     if (request.ws) routes.keepReply(request, reply)
     else requests.enter(reply)
     done()
   })
-  freeRefusedUpgrades(app.websocketServer, options.websocket?.options?.server ?? app.server, () => draining)
+  upgrades.watch(options.websocket?.options?.server ?? app.server, app.websocketServer)
 }
+
+const servers = new WeakSet<object>()
 
 function checkPlace (app: FastifyInstance): void {
   for (const name of ['ws', 'manageWebsocket']) {
     if (app.hasDecorator(name)) throw new errors.FST_ROOMS_ALREADY_REGISTERED(`app.${name}`)
   }
   if (app.hasDecorator('websocketServer')) throw new errors.FST_ROOMS_REGISTER_FIRST()
+  // Two registrations in scopes that do not see each other would both answer the upgrades of the one server.
+  if (servers.has(app.server)) throw new errors.FST_ROOMS_ALREADY_REGISTERED('fastify-rooms')
+  servers.add(app.server)
 }
 
 /** Authenticated rooms for Fastify 5. */

@@ -26,7 +26,7 @@ export async function authenticate (
     ? await attempt.jwtVerify({ verify: { extractToken: () => token } })
     : await runHook(hook, attempt, reply)
   // The hook may have left more than the user: a tenant, a session. The route's other hooks look for it on the request.
-  const { raw, ...left } = Object.getOwnPropertyDescriptors(attempt)
+  const { raw, headers, ...left } = Object.getOwnPropertyDescriptors(attempt)
   Object.defineProperties(request, left)
   return verified ?? (request as WithUser).user ?? null
 }
@@ -43,9 +43,7 @@ const BAD_TOKENS: ReadonlySet<unknown> = new Set([
 
 /** The close that an error of a hook leads to: a refusal by what its status says, anything else is a fault on our side. */
 export function causeOf (error: unknown): Cause {
-  const { statusCode, status, code } = (error ?? {}) as { statusCode?: unknown, status?: unknown, code?: unknown }
-  if (BAD_TOKENS.has(code)) return 'invalid_token'
-  switch (statusCode ?? status) {
+  switch (statusOf(error)) {
     case 400:
     case 401: return 'invalid_token'
     case 403: return 'forbidden'
@@ -57,12 +55,13 @@ export function causeOf (error: unknown): Cause {
 function withToken (request: FastifyRequest, token: string): FastifyRequest {
   const headers = { ...request.headers, authorization: `Bearer ${token}` }
   const raw: IncomingMessage = Object.create(request.raw, { headers: { value: headers } })
-  return Object.create(request, { raw: { value: raw } })
+  // On the request itself too: a hook of the application may have set other headers than those of the raw request.
+  return Object.create(request, { raw: { value: raw }, headers: { value: headers, writable: true } })
 }
 
 async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: FastifyReply): Promise<undefined> {
   await new Promise<void>((resolve, reject) => {
-    const standIn = refusingReply(reply, reject)
+    const standIn = refusingReply(request, reply, reject)
     const refuse = (error: unknown): void => reject(withStatus(error, standIn))
     const done = (error?: unknown): void => {
       if (error === undefined || error === null) resolve()
@@ -76,14 +75,14 @@ async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: 
       return
     }
     // A hook that replies has refused before its promise resolves, and the first word counts.
-    if (isThenable(result)) result.then(() => resolve(), refuse)
+    if (isThenable(result)) result.then(() => resolve(), refuse).then(undefined, reject)
     else if (hook.length < 3) reject(new errors.FST_ROOMS_SYNC_HOOK())
   })
   return undefined
 }
 
 /** A reply with all that the application has added to replies, on which any kind of sending refuses. */
-function refusingReply (reply: FastifyReply, refuse: (error: unknown) => void): FastifyReply {
+function refusingReply (request: FastifyRequest, reply: FastifyReply, refuse: (error: unknown) => void): FastifyReply {
   let sent = false
   const send = (payload?: unknown): FastifyReply => {
     sent = true
@@ -99,6 +98,7 @@ function refusingReply (reply: FastifyReply, refuse: (error: unknown) => void): 
   })
   const standIn: FastifyReply = Object.create(reply, {
     raw: { value: raw },
+    request: { value: request },
     sent: { get: () => sent },
     send: { value: send },
     callNotFound: { value: send },
@@ -109,12 +109,21 @@ function refusingReply (reply: FastifyReply, refuse: (error: unknown) => void): 
 
 /** The error, if it says itself what it means; otherwise one that says what the hook has set on the reply. */
 function withStatus (error: unknown, reply: FastifyReply): unknown {
-  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
   const set = reply.raw.statusCode
-  if ((statusCode ?? status) !== undefined || (error !== undefined && set < 400)) return error
+  if (statusOf(error) !== undefined || (error !== undefined && set < 400)) return error
   const refusal = new errors.FST_ROOMS_UNAUTHENTICATED()
   refusal.cause = error
   return set < 400 ? refusal : Object.assign(refusal, { statusCode: set })
+}
+
+/** What the error says of itself, if it can be asked at all. */
+function statusOf (error: unknown): unknown {
+  try {
+    const { statusCode, status, code } = (error ?? {}) as { statusCode?: unknown, status?: unknown, code?: unknown }
+    return BAD_TOKENS.has(code) ? 401 : statusCode ?? status
+  } catch {
+    return 500
+  }
 }
 
 function isThenable (value: unknown): value is PromiseLike<unknown> {

@@ -110,15 +110,15 @@ export class Channel {
 
   /** The broker lost all subscriptions: whatever is in flight no longer counts. */
   lost (): void {
-    if (this.#operation !== undefined) this.#shared.operations.delete(this.#operation)
-    this.#operation = undefined
-    this.#state = 'none'
     this.stop()
+    this.#state = 'none'
     this.#failures = 0
   }
 
-  /** No more retries. */
+  /** Whatever is under way or was to be tried again no longer counts. */
   stop (): void {
+    if (this.#operation !== undefined) this.#shared.operations.delete(this.#operation)
+    this.#operation = undefined
     clearTimeout(this.#retry)
     this.#retry = undefined
   }

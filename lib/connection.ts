@@ -5,7 +5,7 @@ import type { Batch } from './fanout.js'
 import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
-import type { Counters } from './stats.js'
+import type { Counters, End } from './stats.js'
 import { streamOf } from './wire.js'
 
 export interface ConnectionLimits {
@@ -23,7 +23,7 @@ export interface ConnectionHost {
   /** Every frame but the first of an authenticated route. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void
   /** Called once, as soon as a socket is on its way out; nothing may hold it afterwards. */
-  ended (connection: RoomConnection): void
+  ended (connection: RoomConnection, cause: End): void
   /** The socket is gone. */
   closed (connection: RoomConnection): void
 }
@@ -147,16 +147,17 @@ export class RoomConnection implements Connection {
   }
 
   /**
-   * Waits for work of the application, but no longer than the socket lives and the handshake may take.
+   * Has the application work, and waits for it, but no longer than the socket lives and the handshake may take. For a
+   * client that has left, the work is not begun.
    * @throws GONE, or what `interrupt` was given, or what the work throws
    */
-  async until<T> (work: T | PromiseLike<T>): Promise<T> {
+  async until<T> (work: () => T | PromiseLike<T>): Promise<T> {
+    if (!this.open) throw GONE
     try {
       return await new Promise<T>((resolve, reject) => {
         this.#interrupt = reject
-        if (!this.open) reject(GONE)
-        // Always listened to: what the application rejects after the client has left must not end the process.
-        Promise.resolve(work).then(resolve, reject)
+        // Listened to whatever happens: what rejects after the client has left must not end the process.
+        Promise.resolve(work()).then(resolve, reject)
       })
     } finally {
       this.#interrupt = undefined
@@ -184,10 +185,10 @@ export class RoomConnection implements Connection {
     return true
   }
 
-  #finish (cause: Cause | 'client' | 'silent'): void {
+  #finish (cause: End): void {
     this.#ended = true
     this.#host.counters.end(cause)
-    this.#host.ended(this)
+    this.#host.ended(this, cause)
     this.interrupt(GONE)
     this.onLeave?.()
   }

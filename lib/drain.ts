@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WebSocketServer } from 'ws'
+import { Deadlines } from './deadlines.js'
 import type { Requests } from './reply.js'
 import type { RoomTable } from './rooms.js'
 import type { Sockets } from './route.js'
@@ -16,32 +17,86 @@ export interface DrainSettings {
  * may the server close: it waits for every connection, and would wait for a frozen client for ever.
  */
 export async function drain (
-  { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable
+  { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable, upgrades: Upgrades
 ): Promise<void> {
   const end = performance.now() + drainTimeout
   sockets.drain()
+  upgrades.drain()
   await within(Math.max(0, drainTimeout - closeTimeout), requests.settled().then(() => rooms.settled()))
   for (const connection of sockets.connections) connection.end('restarting')
-  await within(end - performance.now(), sockets.empty())
+  await within(end - performance.now(), upgrades.settled().then(() => sockets.empty()))
   for (const connection of sockets.connections) connection.terminate()
+  upgrades.close()
 }
 
 /**
- * Frees the sockets of upgrades that were refused. What Fastify answers before any hook runs, to a bad URL or while it
- * closes, leaves the raw socket open: anyone could collect them, and the server would wait for each of them when it
- * closes. Once @fastify/websocket has stopped listening, nobody answers at all.
+ * The raw sockets of upgrades that are under way, or were refused. What Fastify answers before any hook runs, to a bad
+ * URL or while it closes, leaves its socket open; an upgrade that was pipelined behind another request is never
+ * answered at all. Anyone could collect such sockets, and the server would wait for each of them when it closes.
  */
-export function freeRefusedUpgrades (websockets: WebSocketServer, server: HttpServer, draining: () => boolean): void {
-  const written = new WeakMap<object, number>()
-  const upgraded = new WeakSet<object>()
-  server.prependListener('upgrade', (_request, socket: Socket) => { written.set(socket, socket.bytesWritten) })
-  websockets.on('connection', (_socket, request) => { upgraded.add(request) })
-  server.on('upgrade', (request, socket: Socket) => {
-    if (upgraded.has(request)) return
-    const answered = socket.bytesWritten > (written.get(socket) as number)
-    if (!answered && draining()) socket.write('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    if (answered || draining()) socket.end(() => socket.destroy())
-  })
+export class Upgrades {
+  readonly #waiting: Deadlines<Socket>
+  readonly #upgraded = new WeakSet<object>()
+  #draining = false
+  #emptied: (() => void) | undefined
+
+  /** @param timeout how long hooks may keep an upgrade waiting, in milliseconds */
+  constructor (timeout: number) {
+    this.#waiting = new Deadlines(timeout, destroy)
+  }
+
+  watch (server: HttpServer, websockets: WebSocketServer): void {
+    const written = new WeakMap<object, number>()
+    server.prependListener('upgrade', (_request, socket: Socket) => {
+      // Node has taken its own listener away, and there is a moment in which nobody else listens.
+      socket.on('error', destroyThis)
+      written.set(socket, socket.bytesWritten)
+    })
+    websockets.on('connection', (_socket, request) => {
+      this.#upgraded.add(request)
+      this.#gone(request.socket)
+    })
+    server.on('upgrade', (request, socket: Socket) => {
+      if (this.#upgraded.has(request)) return
+      if (socket.bytesWritten > (written.get(socket) as number)) {
+        socket.end(() => socket.destroy())
+      } else if (this.#draining) {
+        // @fastify/websocket no longer listens by now, or the server is slow to refuse: nobody answers but us.
+        socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy())
+      } else {
+        this.#waiting.add(socket)
+        socket.once('close', () => this.#gone(socket))
+      }
+    })
+  }
+
+  /** From now on, what nobody answers is refused. */
+  drain (): void {
+    this.#draining = true
+  }
+
+  /** Resolves when no upgrade is under way. */
+  async settled (): Promise<void> {
+    if (this.#waiting.size > 0) await new Promise<void>(resolve => { this.#emptied = resolve })
+  }
+
+  /** Ends those that still are. */
+  close (): void {
+    this.#waiting.expireAll()
+    this.#waiting.close()
+  }
+
+  #gone (socket: Socket): void {
+    if (this.#waiting.delete(socket) && this.#waiting.size === 0) this.#emptied?.()
+  }
+}
+
+function destroyThis (this: Socket): void {
+  this.destroy()
+}
+
+function destroy (socket: Socket): void {
+  socket.destroy()
 }
 
 async function within (ms: number, work: Promise<void>): Promise<void> {

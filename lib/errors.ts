@@ -16,7 +16,7 @@ export const errors = {
   ),
   FST_ROOMS_ALREADY_REGISTERED: createError(
     'FST_ROOMS_ALREADY_REGISTERED',
-    '`%s` is already a decorator of this application. Register fastify-rooms once, at the root.'
+    '`%s` is there already. Register fastify-rooms once for each application, at the root.'
   ),
   FST_ROOMS_NOT_WEBSOCKET: createError(
     'FST_ROOMS_NOT_WEBSOCKET',
@@ -30,7 +30,7 @@ export const errors = {
   // Sending: the call that made the mistake, or met the fault, is rejected.
   FST_ROOMS_INVALID_ROOM: createError(
     'FST_ROOMS_INVALID_ROOM',
-    'A room name is 1 to 128 letters, digits and _ - . : / @ % ~ + =. Encode other text with encodeURIComponent().', 500, TypeError
+    'A room name is a string of 1 to 128 letters, digits and _ - . : / @ % ~ + =, not %s. Encode other text with encodeURIComponent().', 500, TypeError
   ),
   FST_ROOMS_INVALID_MESSAGE: createError(
     'FST_ROOMS_INVALID_MESSAGE',
@@ -42,7 +42,7 @@ export const errors = {
   ),
   FST_ROOMS_BROKER_UNAVAILABLE: createError(
     'FST_ROOMS_BROKER_UNAVAILABLE',
-    'The broker cannot be reached; the message was not sent. Try again later.', 503
+    'The broker cannot be reached, or refuses: nothing was sent or counted. Try again later.', 503
   ),
   FST_ROOMS_SEND_UNKNOWN: createError(
     'FST_ROOMS_SEND_UNKNOWN',

@@ -8,12 +8,12 @@ import { errors } from './errors.js'
 import { parseObject } from './protocol.js'
 import type { Cause } from './protocol.js'
 
-/** What the first frame was not. It has no words: the client gets the same answer whatever was wrong. */
+/** What the first frame was not. The log may know; the client gets the same answer whatever was wrong. */
 export class Refusal extends Error {
   readonly end: Cause
 
-  constructor (end: Cause) {
-    super(end)
+  constructor (end: Cause, why: string) {
+    super(why)
     this.end = end
   }
 }
@@ -50,13 +50,13 @@ export class Handshakes {
   /** The token of the first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
   async token (connection: RoomConnection): Promise<string> {
     this.#tokens.add(connection)
-    const frame = await connection.until(new Promise<Buffer | undefined>(resolve => { connection.takeFirst = resolve }))
+    const frame = await connection.until(() => new Promise<Buffer | undefined>(resolve => { connection.takeFirst = resolve }))
     this.#tokens.delete(connection)
-    if (frame === undefined) throw new Refusal('invalid_token')
+    if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
-    if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big')
+    if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big', 'the first message is longer than maxAuthPayload')
     const token = parseObject(frame)?.token
-    if (typeof token !== 'string' || token === '') throw new Refusal('invalid_token')
+    if (typeof token !== 'string' || token === '') throw new Refusal('invalid_token', 'the first message is not {"token":"…"}')
     return token
   }
 
@@ -64,7 +64,7 @@ export class Handshakes {
   async user (
     connection: RoomConnection, hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
   ): Promise<User | null> {
-    return await connection.until(authenticate(hook, token, request, reply))
+    return await connection.until(() => authenticate(hook, token, request, reply))
   }
 
   /** Starts the time of the hooks. */

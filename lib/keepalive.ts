@@ -17,7 +17,7 @@ export class KeepAlive {
 
   constructor ({ keepAlive, pongTimeout }: { keepAlive: number, pongTimeout: number }) {
     // Half a second is fine enough for seconds; a short interval still needs a turn for the ping and one for the pong.
-    const slots = Math.max(4, Math.round(keepAlive / 500))
+    const slots = Math.min(1_024, Math.max(4, Math.round(keepAlive / 500)))
     this.#slots = Array.from({ length: slots }, () => new Set<RoomConnection>())
     this.#tick = keepAlive / slots
     this.#pongTicks = Math.min(slots - 1, Math.ceil(pongTimeout / this.#tick))

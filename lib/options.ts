@@ -58,7 +58,7 @@ const ROUTE_SCHEMA = Type.Object(hooks, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
-  redis: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { must: 'be a redis:// URL, options of ioredis, or a client of ioredis' })),
+  redis: Type.Optional(Type.Union([Type.String({ pattern: '^rediss?://.' }), Type.Object({})], { must: 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis' })),
   broker: Type.Optional(Type.Object({}, { must: 'have the methods of a broker: see docs/brokers.md' })),
   prefix: Type.Optional(Type.RegExp(PREFIX, { must: 'be at most 64 letters, digits and _ - . : / @ % ~ + =' })),
   whenBrokerDown: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('reject')], { must: "be 'local' or 'reject'" })),
@@ -130,13 +130,19 @@ function check<T extends object> (schema: TSchema, given: T): Given<T> {
   if (error !== undefined) {
     const name = error.path.slice(1).replaceAll('/', '.')
     const must = (error.schema as { must?: string }).must
-    invalid(name, error.type === ValueErrorType.ObjectAdditionalProperties ? 'is not known; see docs/options.md' : `must ${must}`)
+    invalid(name, error.type === ValueErrorType.ObjectAdditionalProperties ? unknown(name) : `must ${must}`)
   }
   const { authenticate } = options as RoomRouteOptions
   if (authenticate && authenticate.length > 2 && Object.prototype.toString.call(authenticate) === '[object AsyncFunction]') {
     invalid('authenticate', 'is async and takes `done`; a hook is either the one or the other, as in Fastify')
   }
   return options
+}
+
+function unknown (name: string): string {
+  return name in PLUGIN_SCHEMA.properties
+    ? 'is of the plugin, not of a route: give it to app.register()'
+    : 'is not known; see docs/options.md'
 }
 
 function count (must: string): TSchema {

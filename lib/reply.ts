@@ -40,6 +40,10 @@ export class Requests {
   }
 }
 
+function isStream (payload: unknown): boolean {
+  return typeof payload === 'object' && payload !== null && !Buffer.isBuffer(payload)
+}
+
 /**
  * `reply.sendToRoom`: messages that go out with a reply that succeeds. `onSend` is the moment, because `onResponse`
  * never comes when the client has left, though the change that the message tells of has been made.
@@ -66,14 +70,33 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
     else held.push({ room, payload, options })
   })
 
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    const holding = reply as HoldingReply
-    const held = holding[kHeld]
-    holding[kHeld] = reply.statusCode < 400 ? 'succeeded' : 'failed'
-    if (Array.isArray(held) && reply.statusCode < 400) held.forEach(send)
-    requests.leave(reply)
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    const { raw } = reply
+    // Hooks of the application come after this one and may still fail. A body that is there ends the reply at once,
+    // one way or the other; a stream may take for ever, and a client that has left is beyond any event.
+    if (isHeld(reply) && !isStream(payload) && !raw.destroyed) {
+      raw.once('close', () => release(reply))
+    } else {
+      release(reply)
+    }
     done()
   })
+
+  function isHeld (reply: FastifyReply): boolean {
+    return Array.isArray((reply as HoldingReply)[kHeld])
+  }
+
+  function release (reply: FastifyReply): void {
+    const holding = reply as HoldingReply
+    const held = holding[kHeld]
+    if (reply.statusCode < 400) {
+      holding[kHeld] = 'succeeded'
+      if (Array.isArray(held)) held.forEach(send)
+    } else {
+      holding[kHeld] = 'failed'
+    }
+    requests.leave(reply)
+  }
 
   function send ({ room, payload, options }: HeldMessage): void {
     rooms.sendEncoded(room, payload, options).catch(error => failed(error, room))

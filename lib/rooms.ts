@@ -31,6 +31,8 @@ interface Room {
 }
 
 const RESYNC_FRAME = statusFrame('resync')
+/** How long it takes from one try to the next, in milliseconds. */
+const TELL_AGAIN = 250
 /** What a header may add to a message, in bytes. */
 const MAX_SEAL = 64
 
@@ -43,6 +45,10 @@ export class RoomTable {
   /** By the name of the broker's channel, which is what arrives with every message. */
   readonly #rooms = new Map<string, Room>()
   readonly #turn = new Turn()
+  /** Channels whose room this process has served alone, and whose members elsewhere are to be told. */
+  readonly #alone = new Set<string>()
+  #telling: NodeJS.Timeout | undefined
+  #closed = false
   readonly #sending = new Set<Promise<unknown>>()
   readonly #warnMalformed: (details: object) => void
   readonly #warnDegraded: (details: object) => void
@@ -63,6 +69,7 @@ export class RoomTable {
   }
 
   start (): void {
+    if (this.#closed) return // an application may be closed while it boots
     this.#settings.broker.start({
       message: (channel, payload) => this.#receive(channel, payload),
       up: () => this.#brokerUp(),
@@ -71,8 +78,9 @@ export class RoomTable {
     })
   }
 
-  get up (): boolean {
-    return this.#channels.up
+  /** Whether messages arrive and can be sent, as far as is known. */
+  get healthy (): boolean {
+    return this.#channels.up && this.#alone.size === 0
   }
 
   /** Rooms with members here, and the members of all of them together. */
@@ -98,7 +106,7 @@ export class RoomTable {
     room.channel.hold()
     let live: boolean
     try {
-      live = await connection.until(room.channel.whenLive())
+      live = await connection.until(() => room.channel.whenLive())
       if (!connection.open) throw GONE
     } catch (error) {
       room.channel.release()
@@ -155,6 +163,8 @@ export class RoomTable {
   }
 
   async close (): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#telling)
     await this.settled()
     this.#channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
@@ -179,6 +189,10 @@ export class RoomTable {
   #receive (channelName: string, received: Buffer): void {
     this.#counters.received++
     const message = received.length <= this.#settings.maxMessage + MAX_SEAL ? unsealed(received) : undefined
+    if (message?.payload.equals(RESYNC_FRAME) === true) {
+      this.#rooms.get(channelName)?.members.send(RESYNC_FRAME)
+      return
+    }
     if (message === undefined || (!this.#settings.trusted && (message.payload.length > this.#settings.maxMessage || !isMessage(message.payload)))) {
       this.#counters.malformed++
       this.#warnMalformed({ channel: channelName, bytes: received.length })
@@ -202,8 +216,28 @@ export class RoomTable {
       this.#warnDegraded({ err: error, room: name, id })
       const members = this.#rooms.get(channelName)?.members
       members?.send(payload, volatile)
+      this.#servedAlone(channelName)
       return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
     }
+  }
+
+  /**
+   * Members elsewhere were never cut off from the broker, and yet have missed what only this process's members saw.
+   * As soon as something can be sent again, everyone in the room is told to look again.
+   */
+  #servedAlone (channelName: string): void {
+    this.#alone.add(channelName)
+    this.#telling ??= setTimeout(async () => {
+      for (const channel of this.#alone) {
+        // A send that nobody confirmed may have told them. To tell them twice does no harm.
+        const told = await this.#settings.broker.publish(channel, RESYNC_FRAME, nextId()).then(() => true, () => false)
+        if (!told) break
+        this.#alone.delete(channel)
+      }
+      this.#telling = undefined
+      const [next] = this.#alone
+      if (next !== undefined && !this.#closed) this.#servedAlone(next)
+    }, TELL_AGAIN)
   }
 
   #watch (room: string, id: string, sending: Promise<Receipt>): Promise<Receipt> {
@@ -221,7 +255,8 @@ export class RoomTable {
 
   #brokerUp (): void {
     this.#channels.up = true
-    this.#log.info('broker is up')
+    // In memory there is nothing that could be down, and nobody wants to hear of it.
+    if (!this.#settings.trusted) this.#log.info('broker is up')
     for (const { channel } of this.#rooms.values()) channel.reconcile()
   }
 

@@ -13,7 +13,7 @@ import { KeepAlive } from './keepalive.js'
 import { errorFrame, parseObject, PONG_FRAME, statusFrame } from './protocol.js'
 import { checkRoomName } from './room.js'
 import type { RoomTable } from './rooms.js'
-import type { Counters } from './stats.js'
+import type { Counters, End } from './stats.js'
 
 /** A route's room and its hooks, the plugin's filled in where it has none. */
 export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
@@ -23,10 +23,15 @@ export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
   readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>
 }
 
+type RoomFunction = Exclude<RoomOf, string>
+
 export interface SocketSettings extends ConnectionLimits, HandshakeLimits {
   keepAlive: number
   pongTimeout: number
 }
+
+/** Ends that nothing else has a line in the log for. */
+const TOLD: ReadonlySet<End> = new Set(['auth_timeout', 'bad_frame', 'expired_token', 'overloaded', 'rate_limited', 'silent', 'too_slow'])
 
 const kConnection = Symbol('fastify-rooms.connection')
 type OwnSocket = WebSocket & { [kConnection]: RoomConnection }
@@ -77,18 +82,21 @@ export class Sockets implements ConnectionHost {
         const token = await this.handshakes.token(connection)
         this.handshakes.startHooks(connection)
         connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
-        connection.userId = route.userId(connection.user as never)?.toString()
+        connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
       }
 
-      room = typeof route.room === 'string' ? route.room : await connection.until(route.room(request))
+      room = typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request))
       checkRoomName(room)
       if (route.authorize !== undefined) {
-        const verdict = await connection.until(route.authorize({ user: connection.user, room, params: request.params, request }))
+        const entry = { user: connection.user, room, params: request.params, request }
+        const verdict = await connection.until(() => route.authorize?.(entry))
         if (verdict !== true) throw new errors.FST_ROOMS_FORBIDDEN()
       }
+      const expiresAt = route.authenticate === false
+        ? undefined
+        : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
-      const expiresAt = route.authenticate === false ? undefined : route.expiresAt({ user: connection.user as never })
       const announce = this.#announce.bind(this, connection, room, expiresAt)
       await this.#rooms.join(room, connection, announce)
       if (connection.open) await this.#joined(route, connection, room, request)
@@ -137,7 +145,7 @@ export class Sockets implements ConnectionHost {
     const cause = error instanceof Refusal ? error.end : isError(error, 'FST_ROOMS_INVALID_ROOM') ? 'forbidden' : causeOf(error)
     if (cause === 'unavailable') this.#report(route, connection, room, error, 'socket could not be served')
     // The error may quote what the client sent, so the log gets only its code.
-    else connection.log.info({ cause, code: (error as { code?: unknown }).code, room }, 'socket refused')
+    else connection.log.info({ cause, code: (error as { code?: unknown }).code, why: error instanceof Refusal ? error.message : undefined, room }, 'socket refused')
     connection.end(cause)
   }
 
@@ -155,6 +163,11 @@ export class Sockets implements ConnectionHost {
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
     if (!connection.spend()) return connection.end('rate_limited')
+    if (connection.rooms.size === 0) {
+      // The first frame that a client gets is the verdict on its token; nothing is answered before.
+      this.counters.ignored++
+      return
+    }
     const frame = isBinary ? undefined : parseObject(data)
     const id = frame?.id
     if (frame === undefined || !isId(id)) return connection.end('bad_frame')
@@ -167,7 +180,8 @@ export class Sockets implements ConnectionHost {
   }
 
   /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
-  ended (connection: RoomConnection): void {
+  ended (connection: RoomConnection, cause: End): void {
+    if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
@@ -204,11 +218,7 @@ export function connectionOf (socket: WebSocket): RoomConnection | undefined {
 
 /** An `onError` that fails must not start over. */
 export function reportTo (hooks: Pick<RoomRouteOptions, 'onError'>, log: FastifyBaseLogger, event: Parameters<Exclude<RoomRouteOptions['onError'], undefined>>[0]): void {
-  try {
-    hooks.onError?.(event)
-  } catch (err) {
-    log.error({ err }, 'onError failed')
-  }
+  Promise.resolve(event).then(event => hooks.onError?.(event)).catch(err => log.error({ err }, 'onError failed'))
 }
 
 /** An id comes back in the answer, so it must be small and plain. */

@@ -1,6 +1,9 @@
 import type { Stats } from '../types/index.js'
 import type { Cause } from './protocol.js'
 
+/** How a socket ended: a cause of the protocol, the client or its link, or no sign of life. */
+export type End = Cause | 'client' | 'silent'
+
 /** What is counted where it happens; `app.ws.stats()` adds what is merely looked up. */
 export class Counters {
   sent = 0
@@ -16,7 +19,7 @@ export class Counters {
     return { ...this, ended: { ...this.ended } }
   }
 
-  end (cause: Cause | 'client' | 'silent'): void {
+  end (cause: End): void {
     this.ended[cause] = (this.ended[cause] ?? 0) + 1
   }
 }

@@ -30,8 +30,9 @@ const WRONG: Array<[name: string, value: unknown, must: string]> = [
   ['onJoin', {}, 'be a function'],
   ['onLeave', [], 'be a function'],
   ['onError', null, 'be a function'],
-  ['redis', 6379, 'be a redis:// URL, options of ioredis, or a client of ioredis'],
-  ['redis', '', 'be a redis:// URL, options of ioredis, or a client of ioredis'],
+  ['redis', 6379, 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis'],
+  ['redis', '127.0.0.1:6379', 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis'],
+  ['redis', '', 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis'],
   ['broker', 'redis', 'have the methods of a broker: see docs/brokers.md'],
   ['prefix', 'rooms ', 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
   ['prefix', 'x'.repeat(65), 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
@@ -140,7 +141,7 @@ t.test('a route with a wrong option fails where it is written', async t => {
   const { app } = await buildApp()
   t.throws(() => app.manageWebsocket('cdr', { authorise: () => true } as RoomRouteOptions), { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'authorise' is not known; see docs/options.md" })
   t.throws(() => app.manageWebsocket('cdr', { onJoin: 'hello' } as object), { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'onJoin' must be a function" })
-  t.throws(() => app.manageWebsocket('cdr', { keepAlive: 5 } as object), { message: "fastify-rooms: option 'keepAlive' is not known; see docs/options.md" })
+  t.throws(() => app.manageWebsocket('cdr', { keepAlive: 5 } as object), { message: "fastify-rooms: option 'keepAlive' is of the plugin, not of a route: give it to app.register()" })
   await app.close()
 })
 
@@ -172,10 +173,17 @@ t.test('@fastify/websocket that is there already stops the boot', async t => {
 
 t.test('a second registration stops the boot, and so does a decorator that has one of our names', async t => {
   const twice = await boot({})
-  await t.rejects(async () => await twice.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.ws` is already/ })
+  await t.rejects(async () => await twice.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.ws` is there already/ })
   const taken = Fastify()
   taken.decorate('manageWebsocket', (() => {}) as never)
-  await t.rejects(async () => await taken.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.manageWebsocket` is already/ })
+  await t.rejects(async () => await taken.register(fastifyRooms), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /`app\.manageWebsocket` is there already/ })
+})
+
+t.test('two registrations in scopes that do not see each other stop the boot too', async t => {
+  const app = Fastify()
+  app.register(async scope => { await scope.register(fastifyRooms) }, { prefix: '/x' })
+  app.register(async scope => { await scope.register(fastifyRooms) }, { prefix: '/y' })
+  await t.rejects(async () => await app.ready(), { code: 'FST_ROOMS_ALREADY_REGISTERED', message: /once for each application/ })
 })
 
 t.test('a route that forgot { websocket: true } stops the boot', async t => {

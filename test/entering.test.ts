@@ -247,4 +247,29 @@ t.test('a socket whose upgrade was under way when the application began to close
   await closed
 })
 
+t.test('nothing is answered before the verdict, whatever a client sends with its token', async t => {
+  const { app, url, token, logs } = await createApp(t)
+  const client = await open(t, url)
+  client.send({ token: token() })
+  client.send({ command: 'SAY', id: 1 })
+  client.send({ command: 'WSPing' })
+  client.send('hello')
+  t.match(await client.next(), { data: { status: 'connected' } })
+  t.equal(app.ws.stats().ignored, 3)
+  client.send({ command: 'WSPing' })
+  t.strictSame(await client.next(), { command: 'WSPong' })
+  client.send('hello')
+  t.equal((await client.closed).code, 4400)
+  await until(() => app.ws.stats().connections === 0)
+  t.ok(logs.some(({ msg, cause }) => msg === 'socket ended' && cause === 'bad_frame'))
+})
+
+t.test('the log says what the first message was not; the client hears nothing of it', async t => {
+  const { url, logs } = await createApp(t)
+  for (const [first, why] of [[Buffer.from('{}'), 'is binary'], ['eyJhbGciOi', 'is not {"token":"…"}'], ['x'.repeat(9_000), 'is longer than maxAuthPayload']] as const) {
+    await refusalOf(t, url, first)
+    t.ok(logs.some(({ msg, why: said }) => msg === 'socket refused' && String(said).endsWith(why)), why)
+  }
+})
+
 noStrays()

@@ -101,6 +101,17 @@ t.test('callbacks, streams, buffers and web responses are replies like others', 
   }
 })
 
+t.test('a reply that a later hook of the application makes fail sends nothing', async t => {
+  const room = await listening(t, app => {
+    app.addHook('onSend', async ({ headers }) => { if (headers['x-fail'] !== undefined) throw new Error('no') })
+    app.get('/', async (_request, reply) => { reply.sendToRoom('cdr', HELLO); return {} })
+  })
+  t.equal((await room.app.inject({ url: '/', headers: { 'x-fail': '1' } })).statusCode, 500)
+  t.strictSame(await heard(room), [])
+  t.equal((await room.app.inject('/')).statusCode, 200)
+  t.strictSame(await heard(room), ['HELLO'])
+})
+
 t.test('the message is written down at once: what changes later does not show', async t => {
   const room = await listening(t, app => {
     app.get('/user', async (_request, reply) => {

@@ -18,18 +18,24 @@ const CHUNK = 1_000
 export class Occupancy {
   readonly #client: Redis | Cluster
   readonly #prefix: string
+  readonly #failed: (error: unknown) => void
   readonly #process = nextId()
   readonly #members = new Map<string, number>()
   readonly #changed = new Set<string>()
+  /** What was written, and not confirmed. */
+  readonly #unconfirmed = new Set<string>()
   #writing: Promise<void> | undefined
   #generation = 0
   #beating: NodeJS.Timeout | undefined
   #renewing: NodeJS.Timeout | undefined
   #beaten = -Infinity
+  #wasBuried = false
 
-  constructor (client: Redis | Cluster, prefix: string) {
+  /** @param failed is told why nothing could be written */
+  constructor (client: Redis | Cluster, prefix: string, failed: (error: unknown) => void) {
     this.#client = client
     this.#prefix = prefix
+    this.#failed = failed
   }
 
   start (): void {
@@ -46,7 +52,7 @@ export class Occupancy {
 
   /** Redis may have forgotten everything, or buried this process. */
   restore (): void {
-    for (const channel of this.#members.keys()) this.#changed.add(channel)
+    for (const channel of [...this.#members.keys(), ...this.#unconfirmed]) this.#changed.add(channel)
     this.#beaten = -Infinity
     // A write that a lost connection has swallowed never settles; this one takes its place.
     this.#writing = this.#write()
@@ -82,8 +88,9 @@ export class Occupancy {
         const channels = [...this.#changed].slice(0, CHUNK)
         await Promise.all(channels.map(channel => this.#writeOne(channel)))
       }
-    } catch {
+    } catch (error) {
       this.#beaten = -Infinity
+      this.#failed(error)
     } finally {
       if (generation === this.#generation) this.#writing = undefined
     }
@@ -92,20 +99,25 @@ export class Occupancy {
   async #live (): Promise<void> {
     const before = await this.#client.set(this.#lifeKey(this.#process), '1', 'PX', LIFE, 'GET')
     this.#beaten = performance.now()
-    // Others may have buried a process that was silent for too long, or Redis may have started anew.
-    if (before === null) for (const channel of this.#members.keys()) this.#changed.add(channel)
+    // Others may have buried a process that was silent for too long, or Redis may have started anew. A burial that is
+    // still on its way would undo what is written now, so it is written once more with the next beat.
+    const buried = before === null
+    if (buried || this.#wasBuried) for (const channel of this.#members.keys()) this.#changed.add(channel)
+    this.#wasBuried = buried
   }
 
   async #writeOne (channel: string): Promise<void> {
     const members = this.#members.get(channel)
     const key = roomKey(channel)
     this.#changed.delete(channel)
+    this.#unconfirmed.add(channel)
     try {
       if (members === undefined) {
         await this.#client.hdel(key, this.#process)
       } else {
         await Promise.all([this.#client.hset(key, this.#process, members), this.#client.expire(key, KEPT)])
       }
+      this.#unconfirmed.delete(channel)
     } catch (error) {
       this.#changed.add(channel)
       throw error

@@ -42,6 +42,8 @@ const OURS = {
   connectTimeout: 2_000,
   socketTimeout: SOCKET_TIMEOUT,
   failoverDetector: true, // with Sentinel: do not stay with a master that is none any more
+  stringNumbers: false, // a count is a number
+  monitor: false,
   clientInfoTag: 'fastify-rooms',
   retryStrategy,
   lazyConnect: true

@@ -26,18 +26,22 @@ export class RedisBroker implements Broker {
   readonly #unsubscribes: SubscriptionRequest[] = []
   #pinging: NodeJS.Timeout | undefined
   #closing = false
+  #failed: ((error: Error) => void) | undefined
 
   constructor (link: RedisLink, { prefix, publishTimeout }: { prefix: string, publishTimeout: number }) {
     this.#link = link
-    this.#occupancy = new Occupancy(link.commands, prefix)
+    this.#occupancy = new Occupancy(link.commands, prefix, error => {
+      if (!this.#closing) this.#failed?.(redacted(error) as Error)
+    })
     this.#owed = new Deadlines(publishTimeout, ({ reject, error }) => reject(error()))
   }
 
   start (events: BrokerEvents): void {
+    this.#failed = error => events.error(error)
     const { commands, subscriber } = this.#link
     for (const client of new Set([commands, subscriber])) {
       // It tries again by itself for as long as it takes. 'error' says what happened, unlike the promise of a first attempt.
-      client.on('error', error => events.error(error))
+      client.on('error', error => events.error(redacted(error)))
       client.connect().catch(() => {})
     }
     commands.on('ready', () => this.#occupancy.restore())
@@ -68,7 +72,8 @@ export class RedisBroker implements Broker {
     try {
       return await this.#bounded(this.#link.publish(channel, payload), () => new errors.FST_ROOMS_SEND_UNKNOWN(id))
     } catch (cause) {
-      throw wasNotSent(cause) ? unavailable(cause) : cause instanceof errors.FST_ROOMS_SEND_UNKNOWN ? cause : Object.assign(new errors.FST_ROOMS_SEND_UNKNOWN(id), { cause })
+      if (wasNotSent(cause)) throw unavailable(cause)
+      throw cause instanceof errors.FST_ROOMS_SEND_UNKNOWN ? cause : Object.assign(new errors.FST_ROOMS_SEND_UNKNOWN(id), { cause: redacted(cause) })
     }
   }
 
@@ -148,7 +153,7 @@ function sendTogether (requests: SubscriptionRequest[], send: (channels: string[
   }, error => {
     // One channel that is refused must not keep the others from being heard.
     if (requests.length > 1 && isReply(error)) for (const request of requests) sendTogether([request], send)
-    else for (const { reject } of requests) reject(error)
+    else for (const { reject } of requests) reject(redacted(error))
   })
 }
 
@@ -162,5 +167,11 @@ function isReply (error: unknown): boolean {
 }
 
 function unavailable (cause: unknown): Error {
-  return Object.assign(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), { cause })
+  return Object.assign(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), { cause: redacted(cause) })
+}
+
+/** ioredis leaves the command on its errors, with the password or the message in it; they end in logs. */
+function redacted<T> (error: T): T {
+  delete (error as { command?: unknown }).command
+  return error
 }
