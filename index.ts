@@ -23,12 +23,12 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const sockets = new Sockets(table, counters, options)
   const routes = createRoutes(app, sockets, options)
   const upgrades = new Upgrades(options.authTimeout)
-  const requests = decorateReply(app, table, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
+  const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
   // What the application calls
   app.decorate('manageWebsocket', routes.manageWebsocket)
   app.decorate('ws', {
-    sendToRoom: (room, message, options) => table.send(room, message, options),
+    sendToRoom: (room, message, options) => table.sender.send(room, message, options),
     count: room => table.count(room),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',

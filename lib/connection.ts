@@ -93,7 +93,7 @@ export class RoomConnection implements Connection {
   /** Writes a frame, unless the client is too far behind in reading, which ends it. */
   write (payload: Buffer): boolean {
     this.#host.flush()
-    if (!this.open || this.#isFull(payload.length)) return false
+    if (!this.open || this.#isFull(this.socket.bufferedAmount + payload.length)) return false
     this.socket.send(payload, TEXT)
     return true
   }
@@ -101,9 +101,10 @@ export class RoomConnection implements Connection {
   /** The messages of a room. @returns how many the socket took */
   deliver (batch: Batch): number {
     if (!this.open) return 0
-    const behind = this.socket.bufferedAmount > 0
+    const waiting = this.socket.bufferedAmount
+    const behind = waiting > 0
     const bytes = batch.bytes(this.#compressed, behind)
-    if (bytes.length === 0 || this.#isFull(bytes.length)) return 0
+    if (bytes.length === 0 || this.#isFull(waiting + bytes.length)) return 0
     const payloads = batch.payloads(behind)
     const stream = streamOf(this.socket)
     if (stream !== undefined) stream.write(bytes)
@@ -178,9 +179,9 @@ export class RoomConnection implements Connection {
     return this.#allowance >= 0
   }
 
-  /** Whether so many bytes more would be too many for a client to be behind; then it is ended. */
+  /** Whether so many bytes are too many for a client to be behind; then it is ended. */
   #isFull (bytes: number): boolean {
-    if (this.socket.bufferedAmount + bytes <= this.#host.limits.maxBuffered) return false
+    if (bytes <= this.#host.limits.maxBuffered) return false
     this.end('too_slow')
     return true
   }

@@ -9,13 +9,16 @@ export class Batch {
   readonly #payloads: readonly Buffer[]
   /** Without what is worth nothing late; the same where there is nothing of the kind. */
   readonly #lasting: readonly Buffer[]
-  readonly #compress: number
-  readonly #bytes: Array<Buffer | undefined> = [undefined, undefined, undefined, undefined]
+  readonly #compressFrom: number
+  #plain: Buffer | undefined
+  #plainLasting: Buffer | undefined
+  #compressed: Buffer | undefined
+  #compressedLasting: Buffer | undefined
 
-  constructor (payloads: readonly Buffer[], volatile: readonly boolean[] | undefined, compress: number) {
+  constructor (payloads: readonly Buffer[], volatile: readonly boolean[] | undefined, compressFrom: number) {
     this.#payloads = payloads
     this.#lasting = volatile === undefined ? payloads : payloads.filter((_, index) => volatile[index] === false)
-    this.#compress = compress
+    this.#compressFrom = compressFrom
   }
 
   /** @param behind whether the member is behind in reading */
@@ -25,9 +28,14 @@ export class Batch {
 
   /** All frames for a member. */
   bytes (compressed: boolean, behind: boolean): Buffer {
-    const payloads = this.payloads(behind)
-    const kind = (compressed ? 1 : 0) + (payloads === this.#payloads ? 0 : 2)
-    return (this.#bytes[kind] ??= frames(payloads, compressed ? this.#compress : Infinity))
+    if (behind && this.#lasting !== this.#payloads) {
+      if (compressed) this.#compressedLasting ??= frames(this.#lasting, this.#compressFrom)
+      else this.#plainLasting ??= frames(this.#lasting)
+      return (compressed ? this.#compressedLasting : this.#plainLasting) as Buffer
+    }
+    if (compressed) this.#compressed ??= frames(this.#payloads, this.#compressFrom)
+    else this.#plain ??= frames(this.#payloads)
+    return (compressed ? this.#compressed : this.#plain) as Buffer
   }
 }
 
@@ -61,16 +69,16 @@ export class Turn {
 export class FanOut {
   readonly #members = new Set<RoomConnection>()
   readonly #turn: Turn
-  readonly #compress: number
+  readonly #compressFrom: number
   readonly #delivered: (count: number) => void
   #payloads: Buffer[] = []
   #volatile: boolean[] | undefined
   #bytes = 0
 
-  /** @param compress payloads of at least so many bytes, for those who have agreed to it */
-  constructor (turn: Turn, compress: number, delivered: (count: number) => void) {
+  /** @param compressFrom payloads of at least so many bytes are compressed, for those who have agreed to it */
+  constructor (turn: Turn, compressFrom: number, delivered: (count: number) => void) {
     this.#turn = turn
-    this.#compress = compress
+    this.#compressFrom = compressFrom
     this.#delivered = delivered
   }
 
@@ -102,7 +110,7 @@ export class FanOut {
 
   flush (): void {
     if (this.#payloads.length === 0) return
-    const batch = new Batch(this.#payloads, this.#volatile, this.#compress)
+    const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom)
     this.#payloads = []
     this.#volatile = undefined
     this.#bytes = 0

@@ -5,5 +5,5 @@ let last = 0
 
 /** A name that no other message, connection or process has: this process's own, and a number. Not a secret. */
 export function nextId (): string {
-  return `${process}-${(last++).toString(36)}`
+  return `${process}-${last++}`
 }

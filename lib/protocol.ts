@@ -41,6 +41,9 @@ export function statusFrame (status: string, details?: object): Buffer {
   return Buffer.from(JSON.stringify({ command: 'WSStatus', data: { status, ...details } }))
 }
 
+/** Tells members that they may have missed something. Also as a broker's payload, where it is meant for all of a room. */
+export const RESYNC_FRAME = statusFrame('resync')
+
 export function errorFrame (error: Error & { code?: string }, id: unknown): Buffer {
   return Buffer.from(JSON.stringify({ command: 'WSError', data: { code: error.code, message: error.message }, id }))
 }
@@ -75,16 +78,17 @@ export function encodeMessage (message: Message, maxMessage: number): Buffer {
 /** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */
 const VOLATILE = Buffer.from('!volatile\n')
 
-/** A message as the broker carries it: the text of the frame alone, unless there is something that members must not see. */
-export function sealed (payload: Buffer, volatile: boolean): Buffer {
-  return volatile ? Buffer.concat([VOLATILE, payload]) : payload
+/** A message that members may miss, as the broker carries it. Any other is the text of its frame alone. */
+export function sealed (payload: Buffer): Buffer {
+  return Buffer.concat([VOLATILE, payload])
 }
 
-/** What was sealed, or undefined when there is a header that is not known. */
-export function unsealed (received: Buffer): { payload: Buffer, volatile: boolean } | undefined {
-  if (received[0] !== VOLATILE[0]) return { payload: received, volatile: false }
-  if (!received.subarray(0, VOLATILE.length).equals(VOLATILE)) return undefined
-  return { payload: received.subarray(VOLATILE.length), volatile: true }
+export function isVolatile (received: Buffer): boolean {
+  return received[0] === VOLATILE[0] && received.subarray(0, VOLATILE.length).equals(VOLATILE)
+}
+
+export function unsealed (received: Buffer): Buffer {
+  return received.subarray(VOLATILE.length)
 }
 
 /** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */

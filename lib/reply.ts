@@ -1,14 +1,13 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Message, SendOptions } from '../types/index.js'
-import type { RoomTable } from './rooms.js'
-import { checkRoomName } from './room.js'
+import type { Sender } from './sender.js'
 
 const kHeld = Symbol('fastify-rooms.held')
 
 interface HeldMessage {
   readonly room: string
   readonly payload: Buffer
-  readonly options: SendOptions
+  readonly volatile: boolean
 }
 
 /** What a reply has for rooms: nothing yet, messages that wait for it, or how it went out. */
@@ -48,26 +47,26 @@ function isStream (payload: unknown): boolean {
  * `reply.sendToRoom`: messages that go out with a reply that succeeds. `onSend` is the moment, because `onResponse`
  * never comes when the client has left, though the change that the message tells of has been made.
  */
-export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (error: Error, room: string) => void): Requests {
+export function decorateReply (app: FastifyInstance, sender: Sender, failed: (error: Error, room: string) => void): Requests {
   const requests = new Requests()
 
   app.decorateReply<Held, symbol>(kHeld, null)
-  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message, options: SendOptions = {}): void {
+  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message, options?: SendOptions): void {
     const reply = this as HoldingReply
     const held = reply[kHeld]
     if (held === 'failed') return
     let payload: Buffer
     try {
-      checkRoomName(room)
-      payload = rooms.encode(message)
+      payload = sender.encode(room, message)
     } catch (error) {
       reply.log.error({ err: error, room }, 'message could not be sent to the room')
       failed(error as Error, room)
       return
     }
-    if (held === 'succeeded') send({ room, payload, options })
-    else if (held === null) reply[kHeld] = [{ room, payload, options }]
-    else held.push({ room, payload, options })
+    const waiting = { room, payload, volatile: options?.volatile === true }
+    if (held === 'succeeded') send(waiting)
+    else if (held === null) reply[kHeld] = [waiting]
+    else held.push(waiting)
   })
 
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -98,8 +97,8 @@ export function decorateReply (app: FastifyInstance, rooms: RoomTable, failed: (
     requests.leave(reply)
   }
 
-  function send ({ room, payload, options }: HeldMessage): void {
-    rooms.sendEncoded(room, payload, options).catch(error => failed(error, room))
+  function send ({ room, payload, volatile }: HeldMessage): void {
+    sender.sendEncoded(room, payload, volatile).catch(error => failed(error, room))
   }
 
   return requests

@@ -1,26 +1,20 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Message, Receipt, SendOptions } from '../types/index.js'
-import type { Broker } from './brokers/broker.js'
 import { Channel, Channels } from './channel.js'
 import { GONE } from './connection.js'
 import type { RoomConnection } from './connection.js'
-import { isError } from './errors.js'
 import { FanOut, Turn } from './fanout.js'
-import { nextId } from './id.js'
-import { encodeMessage, isMessage, sealed, statusFrame, unsealed } from './protocol.js'
+import { isMessage, isVolatile, RESYNC_FRAME, unsealed } from './protocol.js'
 import { checkRoomName } from './room.js'
+import { Sender } from './sender.js'
+import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
 
-export interface RoomsSettings {
-  broker: Broker
+export interface RoomsSettings extends SenderSettings {
   /** Whether the broker hands over only what `sendToRoom` made, so that it need not be checked again. */
   trusted: boolean
-  prefix: string
-  whenBrokerDown: 'local' | 'reject'
   subscribeTimeout: number
   linger: number
-  maxMessage: number
   /** From how many bytes on messages are compressed for those who have agreed to it; Infinity is never. */
   compressFrom: number
 }
@@ -30,14 +24,10 @@ interface Room {
   readonly channel: Channel
 }
 
-const RESYNC_FRAME = statusFrame('resync')
-/** How long it takes from one try to the next, in milliseconds. */
-const TELL_AGAIN = 250
-/** What a header may add to a message, in bytes. */
-const MAX_SEAL = 64
 
 /** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
 export class RoomTable {
+  readonly sender: Sender
   readonly #settings: RoomsSettings
   readonly #counters: Counters
   readonly #log: FastifyBaseLogger
@@ -45,14 +35,8 @@ export class RoomTable {
   /** By the name of the broker's channel, which is what arrives with every message. */
   readonly #rooms = new Map<string, Room>()
   readonly #turn = new Turn()
-  /** Channels whose room this process has served alone, and whose members elsewhere are to be told. */
-  readonly #alone = new Set<string>()
-  #telling: NodeJS.Timeout | undefined
   #closed = false
-  readonly #sending = new Set<Promise<unknown>>()
   readonly #warnMalformed: (details: object) => void
-  readonly #warnDegraded: (details: object) => void
-  readonly #warnFailed: (details: object) => void
   readonly #warnSubscription: (details: object) => void
   readonly #warnBroker: (details: object) => void
 
@@ -61,9 +45,8 @@ export class RoomTable {
     this.#counters = counters
     this.#log = log
     this.#channels = new Channels(settings.broker, settings)
+    this.sender = new Sender(settings, counters, log, channelName => this.#rooms.get(channelName)?.members)
     this.#warnMalformed = throttled(details => log.warn(details, 'skipped a broker payload that is no message'))
-    this.#warnDegraded = throttled(details => log.warn(details, 'broker unreachable, message served to this process only'))
-    this.#warnFailed = throttled(details => log.error(details, 'message could not be sent to the room'))
     this.#warnSubscription = throttled(details => log.error(details, 'broker refused a subscription, trying again'))
     this.#warnBroker = throttled(details => log.error(details, 'broker connection failed'))
   }
@@ -80,7 +63,7 @@ export class RoomTable {
 
   /** Whether messages arrive and can be sent, as far as is known. */
   get healthy (): boolean {
-    return this.#channels.up && this.#alone.size === 0
+    return this.#channels.up && !this.sender.owes
   }
 
   /** Rooms with members here, and the members of all of them together. */
@@ -130,22 +113,6 @@ export class RoomTable {
     connection.rooms.clear()
   }
 
-  encode (message: Message): Buffer {
-    return encodeMessage(message, this.#settings.maxMessage)
-  }
-
-  /** The promise is watched: when nobody awaits it, a rejection is logged and ends nothing. */
-  send (name: string, message: Message, options: SendOptions = {}): Promise<Receipt> {
-    const id = nextId()
-    return this.#watch(name, id, this.#encodeAndPublish(name, message, options, id))
-  }
-
-  /** The same for a message that was encoded before. */
-  sendEncoded (name: string, payload: Buffer, options: SendOptions): Promise<Receipt> {
-    const id = nextId()
-    return this.#watch(name, id, this.#publish(name, payload, options, id))
-  }
-
   async count (name: string): Promise<number> {
     checkRoomName(name)
     return await this.#settings.broker.count(this.#settings.prefix + name)
@@ -158,13 +125,13 @@ export class RoomTable {
 
   /** Resolves when no send is under way, and what was sent has reached the members here. Both are bounded by `publishTimeout`. */
   async settled (): Promise<void> {
-    while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    await this.sender.settled()
     await this.#settings.broker.flush().catch(() => {})
   }
 
   async close (): Promise<void> {
     this.#closed = true
-    clearTimeout(this.#telling)
+    this.sender.close()
     await this.settled()
     this.#channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
@@ -188,69 +155,14 @@ export class RoomTable {
 
   #receive (channelName: string, received: Buffer): void {
     this.#counters.received++
-    const message = received.length <= this.#settings.maxMessage + MAX_SEAL ? unsealed(received) : undefined
-    if (message?.payload.equals(RESYNC_FRAME) === true) {
-      this.#rooms.get(channelName)?.members.send(RESYNC_FRAME)
-      return
-    }
-    if (message === undefined || (!this.#settings.trusted && (message.payload.length > this.#settings.maxMessage || !isMessage(message.payload)))) {
+    const volatile = isVolatile(received)
+    const payload = volatile ? unsealed(received) : received
+    if (!this.#settings.trusted && (payload.length > this.#settings.maxMessage || !isMessage(payload)) && !payload.equals(RESYNC_FRAME)) {
       this.#counters.malformed++
       this.#warnMalformed({ channel: channelName, bytes: received.length })
       return
     }
-    this.#rooms.get(channelName)?.members.send(message.payload, message.volatile)
-  }
-
-  async #encodeAndPublish (name: string, message: Message, options: SendOptions, id: string): Promise<Receipt> {
-    checkRoomName(name)
-    return await this.#publish(name, this.encode(message), options, id)
-  }
-
-  async #publish (name: string, payload: Buffer, { volatile = false }: SendOptions, id: string): Promise<Receipt> {
-    const channelName = this.#settings.prefix + name
-    try {
-      return { id, subscribers: await this.#settings.broker.publish(channelName, sealed(payload, volatile), id) }
-    } catch (error) {
-      if (this.#settings.whenBrokerDown === 'reject' || !isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) throw error
-      this.#counters.degraded++
-      this.#warnDegraded({ err: error, room: name, id })
-      const members = this.#rooms.get(channelName)?.members
-      members?.send(payload, volatile)
-      this.#servedAlone(channelName)
-      return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
-    }
-  }
-
-  /**
-   * Members elsewhere were never cut off from the broker, and yet have missed what only this process's members saw.
-   * As soon as something can be sent again, everyone in the room is told to look again.
-   */
-  #servedAlone (channelName: string): void {
-    this.#alone.add(channelName)
-    this.#telling ??= setTimeout(async () => {
-      for (const channel of this.#alone) {
-        // A send that nobody confirmed may have told them. To tell them twice does no harm.
-        const told = await this.#settings.broker.publish(channel, RESYNC_FRAME, nextId()).then(() => true, () => false)
-        if (!told) break
-        this.#alone.delete(channel)
-      }
-      this.#telling = undefined
-      const [next] = this.#alone
-      if (next !== undefined && !this.#closed) this.#servedAlone(next)
-    }, TELL_AGAIN)
-  }
-
-  #watch (room: string, id: string, sending: Promise<Receipt>): Promise<Receipt> {
-    this.#counters.sent++
-    this.#sending.add(sending)
-    sending.then(() => {
-      this.#sending.delete(sending)
-    }, err => {
-      this.#sending.delete(sending)
-      this.#counters.failed++
-      this.#warnFailed({ err, room, id })
-    })
-    return sending
+    this.#rooms.get(channelName)?.members.send(payload, volatile)
   }
 
   #brokerUp (): void {

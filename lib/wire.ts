@@ -27,18 +27,20 @@ export function streamOf (socket: WebSocket): Writable | undefined {
 const TEXT = 0x81 // the last fragment of a text message, RFC 6455 §5.2
 const COMPRESSED_TEXT = 0xc1 // the same with RSV1, RFC 7692 §6
 
-/** One buffer with a frame for each payload. @param compress payloads of at least so many bytes, if that makes them smaller */
-export function frames (payloads: readonly Buffer[], compress = Infinity): Buffer {
-  const bodies = payloads.map(payload => payload.length >= compress ? deflated(payload) : payload)
-  const size = bodies.reduce((sum, { length }) => sum + headSize(length) + length, 0)
+/** One buffer with a frame for each payload. @param compressFrom payloads of at least so many bytes, if that makes them smaller */
+export function frames (payloads: readonly Buffer[], compressFrom = Infinity): Buffer {
+  const bodies = compressFrom === Infinity ? payloads : payloads.map(payload => payload.length >= compressFrom ? deflated(payload) : payload)
+  let size = 0
+  for (const { length } of bodies) size += headSize(length) + length
   const buffer = Buffer.allocUnsafe(size)
   let offset = 0
-  bodies.forEach((body, index) => {
+  for (let index = 0; index < bodies.length; index++) {
+    const body = bodies[index] as Buffer
     buffer[offset] = body === payloads[index] ? TEXT : COMPRESSED_TEXT
     offset = writeLength(buffer, offset + 1, body.length)
-    body.copy(buffer, offset)
+    buffer.set(body, offset)
     offset += body.length
-  })
+  }
   return buffer
 }
 
