@@ -39,13 +39,10 @@ export class Requests {
   }
 }
 
-function isStream (payload: unknown): boolean {
-  return typeof payload === 'object' && payload !== null && !Buffer.isBuffer(payload)
-}
-
 /**
- * `reply.sendToRoom`: messages that go out with a reply that succeeds. `onSend` is the moment, because `onResponse`
- * never comes when the client has left, though the change that the message tells of has been made.
+ * `reply.sendToRoom`: messages that go out with a reply that succeeds. The moment is when its head is written: before,
+ * a hook of the application may still fail, and afterwards a client may take for ever to read, or have left, though the
+ * change that the message tells of has been made.
  */
 export function decorateReply (app: FastifyInstance, sender: Sender, failed: (error: Error, room: string) => void): Requests {
   const requests = new Requests()
@@ -64,36 +61,35 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
       return
     }
     const waiting = { room, payload, volatile: options?.volatile === true }
-    if (held === 'succeeded') send(waiting)
-    else if (held === null) reply[kHeld] = [waiting]
-    else held.push(waiting)
+    if (held === 'succeeded') {
+      send(waiting)
+    } else if (held === null) {
+      reply[kHeld] = [waiting]
+      onHead(reply)
+    } else {
+      held.push(waiting)
+    }
   })
 
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    const { raw } = reply
-    // Hooks of the application come after this one and may still fail. A body that is there ends the reply at once,
-    // one way or the other; a stream may take for ever, and a client that has left is beyond any event.
-    if (isHeld(reply) && !isStream(payload) && !raw.destroyed) {
-      raw.once('close', () => release(reply))
-    } else {
-      release(reply)
-    }
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (!Array.isArray((reply as HoldingReply)[kHeld])) release(reply, reply.statusCode)
     done()
   })
 
-  function isHeld (reply: FastifyReply): boolean {
-    return Array.isArray((reply as HoldingReply)[kHeld])
+  /** There is no event for this, but every reply of Fastify's goes through this method, a stream and an error too. */
+  function onHead (reply: FastifyReply): void {
+    const { writeHead } = reply.raw
+    reply.raw.writeHead = function (this: typeof reply.raw, status: number, ...rest: unknown[]) {
+      if (!this.headersSent) release(reply, status)
+      return writeHead.call(this, status, ...rest as [])
+    } as typeof writeHead
   }
 
-  function release (reply: FastifyReply): void {
+  function release (reply: FastifyReply, status: number): void {
     const holding = reply as HoldingReply
     const held = holding[kHeld]
-    if (reply.statusCode < 400) {
-      holding[kHeld] = 'succeeded'
-      if (Array.isArray(held)) held.forEach(send)
-    } else {
-      holding[kHeld] = 'failed'
-    }
+    holding[kHeld] = status < 400 ? 'succeeded' : 'failed'
+    if (Array.isArray(held) && status < 400) held.forEach(send)
     requests.leave(reply)
   }
 

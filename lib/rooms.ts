@@ -24,7 +24,6 @@ interface Room {
   readonly channel: Channel
 }
 
-
 /** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
 export class RoomTable {
   readonly sender: Sender

@@ -203,9 +203,8 @@ declare module 'fastify' {
   }
   interface FastifyReply {
     /**
-     * Held until this reply goes out with a status below 400, then sent; dropped otherwise. A failure is logged and
-     * never fails the request. The message is written down at once: later changes to `data` do not show. A hijacked
-     * reply never goes out in this sense: use `app.ws.sendToRoom` there.
+     * Held until the head of this reply is written with a status below 400, then sent; dropped otherwise. A failure is
+     * logged and never fails the request. The message is encoded at once: later changes to `data` do not show.
      */
     sendToRoom (room: string, message: Message, options?: SendOptions): void
   }
