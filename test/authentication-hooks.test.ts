@@ -141,9 +141,21 @@ const outages: Array<[what: string, hook: unknown, logged: object]> = [
   ['reply.code(503).send()', async (_request: unknown, reply: FastifyReply) => { reply.code(503).send() }, { code: 'FST_ROOMS_UNAUTHENTICATED' }],
   ['a string', async () => { throw 'down' }, { message: 'A hook threw something that is no error.' }], // eslint-disable-line no-throw-literal
   ['null', async () => { throw null }, { message: 'A hook threw something that is no error.' }], // eslint-disable-line no-throw-literal
+  ['an error that cannot be asked for its status', async () => { throw unaskable() }, { message: 'unaskable' }],
+  ['an error that cannot be asked for its status, in the first turn', () => { throw unaskable() }, { message: 'unaskable' }],
+  ['an error that cannot be asked for its status, given to done', (_request: unknown, _reply: unknown, done: Done) => done(unaskable()), { message: 'unaskable' }],
+  ['reply.send(error) with one that cannot be asked for its status', async (_request: unknown, reply: FastifyReply) => { reply.send(unaskable()) }, { message: 'unaskable' }],
   ['an error in the first turn', () => { throw new Error('at once') }, { message: 'at once' }],
   ['an error given to done', (_request: unknown, _reply: unknown, done: Done) => done(new Error('done')), { message: 'done' }]
 ]
+
+function unaskable (): Error {
+  const error = new Error('unaskable')
+  for (const name of ['statusCode', 'status']) {
+    Object.defineProperty(error, name, { get () { throw new Error('do not ask') } })
+  }
+  return error
+}
 
 for (const [what, hook, logged] of outages) {
   t.test(`a hook that fails with ${what} is a fault on our side: 1011, logged and reported`, async t => {
@@ -196,6 +208,38 @@ t.test('a hook is called as Fastify calls hooks, with the token as a bearer', as
   })
   await join(t, room.url, 'the token')
   t.strictSame(seen, [true, 'Bearer the token', 'Bearer the token', '/cdr/users/ws', new URL(room.url).host, '127.0.0.1', 200])
+})
+
+t.test('the token of the first message counts, whatever headers the upgrade had, or a hook of the application has set', async t => {
+  const seen: unknown[] = []
+  const room = await createApp(t, {
+    setup (app) {
+      app.addHook('onRequest', async request => { request.headers = { ...request.headers, 'x-tenant': 'cdr' } })
+      app.get('/hook', { websocket: true }, app.manageWebsocket('cdr', {
+        async authenticate (request: FastifyRequest, reply: FastifyReply) {
+          seen.push(request.headers.authorization, request.raw.headers.authorization, request.headers['x-tenant'])
+          seen.push(reply.request.headers.authorization, reply.request === request)
+          await request.jwtVerify()
+        },
+        authorize: ({ request }) => { seen.push(request.headers.authorization, request.headers['x-tenant']); return true }
+      }))
+    }
+  })
+  const hook = room.url.replace('/cdr/users/ws', '/hook')
+  const upgrade = { headers: { authorization: `Bearer ${room.token({ sub: 'upgrade' })}` } }
+  for (const url of [room.url, hook]) {
+    const client = await open(t, url, upgrade)
+    client.send({ token: handmadeToken({ alg: 'HS256' }, { sub: 'x' }, 'another secret') })
+    t.equal((await client.closed).code, 4401, 'a good header is no good for a bad token')
+  }
+  seen.length = 0
+  const token = room.token()
+  for (const url of [room.url, hook]) {
+    const client = await open(t, url, upgrade)
+    client.send({ token })
+    t.match(await client.next(), { data: { status: 'connected' } })
+  }
+  t.strictSame(seen, [`Bearer ${token}`, `Bearer ${token}`, 'cdr', `Bearer ${token}`, true, upgrade.headers.authorization, 'cdr'])
 })
 
 t.test('what a hook leaves on the request is there for the other hooks, once it has accepted', async t => {
@@ -254,6 +298,7 @@ t.test('the user is called by `sub`, else by `id`, or as the application says', 
     [{ email: 'x' }, undefined, undefined],
     [{ sub: 'jeanne', email: 'j@x.fr' }, user => (user as { email: string }).email, 'j@x.fr'],
     [{ sub: 'jeanne', number: 0 }, user => (user as { number: number }).number, '0'],
+    [{ sub: 'jeanne' }, (async (user: { sub: string }) => user.sub.toUpperCase()) as never, 'JEANNE'],
     [{ sub: 'jeanne' }, () => undefined, undefined]
   ]
   for (const [claims, userId, name] of cases) {
@@ -265,9 +310,12 @@ t.test('the user is called by `sub`, else by `id`, or as the application says', 
 })
 
 t.test('a user who cannot be named, because `userId` fails, is a fault on our side', async t => {
-  const room = await createApp(t, { rooms: { userId: () => { throw new Error('no name') } } })
-  t.strictSame(await refusalOf(t, room.url, { token: room.token() }), UNAVAILABLE)
-  await t.rejects(open(t, room.url.replace('/ws', '/nowhere')))
+  for (const userId of [() => { throw new Error('no name') }, async () => { throw new Error('no name') }]) {
+    const room = await createApp(t, { rooms: { userId: userId as never } })
+    t.strictSame(await refusalOf(t, room.url, { token: room.token() }), UNAVAILABLE)
+    t.match(room.logs.filter(({ level }) => level === 50), [{ err: { message: 'no name' } }])
+    await t.rejects(open(t, room.url.replace('/ws', '/nowhere')))
+  }
 })
 
 t.test('where @fastify/jwt names the user otherwise, the user is still known', async t => {

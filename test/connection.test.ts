@@ -171,6 +171,16 @@ t.test('what breaks the rules of WebSocket ends its socket with the registered c
   t.strictSame(await client.next(), { command: 'HELLO' })
 })
 
+t.test('a socket that somebody else has begun to close hears no more of its room', async t => {
+  const { app, client } = await joined(t)
+  const [socket] = app.websocketServer.clients
+  socket?.close(4000)
+  await app.ws.sendToRoom('cdr', { command: 'LATE' })
+  t.match(await endingOf(client), { frames: [status('connected')], code: 4000 })
+  await until(() => app.ws.stats().connections === 0)
+  t.match(app.ws.stats(), { delivered: 0, members: 0, ended: { client: 1 } })
+})
+
 t.test('a client that stops reading is cut off, and the others get everything', async t => {
   const { app, url, token, client } = await joined(t, { rooms: { maxMessage: 300_000, maxBuffered: 1_000_000 } })
   const slow = await joinRaw(t, url, token({ sub: 'slow' }))

@@ -154,9 +154,19 @@ t.test('the token\'s own exp is what counts by default', async t => {
 })
 
 t.test('`expiresAt` that fails is a fault on our side', async t => {
-  const { app, url, token } = await createApp(t, { route: { expiresAt: () => { throw new Error('no clock') } } })
-  t.strictSame(await refusalOf(t, url, { token: token() }), UNAVAILABLE)
-  t.match(app.ws.stats(), { members: 0, waiting: 0 })
+  for (const expiresAt of [() => { throw new Error('no clock') }, async () => { throw new Error('no clock') }]) {
+    const { app, url, token, logs } = await createApp(t, { route: { expiresAt: expiresAt as never } })
+    t.strictSame(await refusalOf(t, url, { token: token() }), UNAVAILABLE)
+    t.match(app.ws.stats(), { members: 0, waiting: 0 })
+    t.match(logs.filter(({ level }) => level === 50), [{ err: { message: 'no clock' } }])
+  }
+})
+
+t.test('`expiresAt` may take its time: what it says in the end counts', async t => {
+  const { url, token } = await createApp(t, { route: { expiresAt: (async ({ user }: { user: { ends: number } }) => user.ends) as never } })
+  t.strictSame(await refusalOf(t, url, { token: token({ sub: 'x', ends: 1 }) }), EXPIRED)
+  const soon = await join(t, url, token({ sub: 'x', ends: Date.now() / 1_000 + 0.3 }))
+  t.match(await endingOf(soon), { frames: [status('connected'), status('expired_token')], code: 4419 })
 })
 
 const STAGES = ['authenticate', 'the room function', 'authorize', 'the broker\'s subscribe'] as const

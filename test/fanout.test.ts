@@ -109,6 +109,16 @@ t.test('while `ws` holds something back, or looks different inside, it is left t
   send(room, 3)
   await until(() => direct.mock.callCount() === 1)
   t.equal(room.app.ws.stats().delivered, 3)
+
+  const stream = inside._socket
+  Object.assign(sender, { _state: 0 })
+  sender.dequeue()
+  Object.defineProperties(inside, { _socket: { value: null }, bufferedAmount: { value: 0, configurable: true } })
+  send(room, 4)
+  await until(() => direct.mock.callCount() === 2)
+  Reflect.deleteProperty(inside, 'bufferedAmount')
+  Object.assign(inside, { _socket: stream })
+  t.strictSame(await dataOf(member, 2), [3, 4])
 })
 
 t.test('compression', async t => {
@@ -181,6 +191,23 @@ t.test('volatile messages', async t => {
     send(room, 'LAST')
     await slow.received('LAST"')
     t.notOk(slow.text().includes('VOLATILE'))
+  })
+
+  t.test('are missed by a member who is behind and has agreed to compression, too', async t => {
+    const room = await createApp(t, { rooms: { maxBuffered: 64 * 1024 * 1024, perMessageDeflate: true } })
+    const slow = await join(t, room.url, room.token())
+    slow.socket.pause()
+    let fillers = 0
+    while (![...room.app.websocketServer.clients].some(({ bufferedAmount }) => bufferedAmount > 1_000_000)) {
+      send(room, randomBytes(100_000).toString('base64'))
+      fillers++
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    send(room, 'VOLATILE', true)
+    send(room, 'LASTING')
+    await new Promise(resolve => setImmediate(resolve))
+    slow.socket.resume()
+    t.equal((await dataOf(slow, fillers + 1)).at(-1), 'LASTING')
   })
 
   t.test('go through Redis behind a line that members never see', async t => {

@@ -26,6 +26,16 @@ t.test('the interval is told with `connected`', async t => {
   t.match(await member.next(), { data: { keepAlive: 400 } })
 })
 
+t.test('an interval of any length costs little', async t => {
+  const before = process.memoryUsage().heapUsed
+  const { url, token } = await createApp(t, { rooms: { keepAlive: 2_147_483_647 } })
+  const member = await open(t, url)
+  member.send({ token: token() })
+  t.match(await member.next(), { data: { status: 'connected', keepAlive: 2_147_483_647 } })
+  const grown = (process.memoryUsage().heapUsed - before) / 1_024 / 1_024
+  t.ok(grown < 50, `${grown.toFixed(1)} MB`)
+})
+
 t.test('pings are spread over the interval: members who came together are not pinged together', async t => {
   const { url, token } = await createApp(t, { rooms: QUICK })
   const members = await Promise.all([1, 2, 3, 4].map(() => join(t, url, token())))

@@ -167,17 +167,20 @@ t.test('an onLeave that fails is logged and reported, and harms nobody', async t
   }
 })
 
-t.test('an onError that fails is logged, and is not told of its own failure', async t => {
-  let calls = 0
-  const { url, token, logs } = await createApp(t, {
-    route: {
-      authorize: () => { throw new Error('first') },
-      onError: () => { calls++; throw new Error('second') }
-    }
-  })
-  t.match(await refusalOf(t, url, { token: token() }), { code: 1011 })
-  t.equal(calls, 1)
-  t.match(logs.filter(({ level }) => level === 50), [{ err: { message: 'first' } }, { msg: 'onError failed', err: { message: 'second' } }])
+t.test('an onError that fails, at once or later, is logged, and is not told of its own failure', async t => {
+  for (const fail of [() => { throw new Error('second') }, async () => { throw new Error('second') }]) {
+    let calls = 0
+    const { url, token, logs } = await createApp(t, {
+      route: {
+        authorize: () => { throw new Error('first') },
+        onError: () => { calls++; return fail() }
+      }
+    })
+    t.match(await refusalOf(t, url, { token: token() }), { code: 1011 })
+    await until(() => logs.some(({ msg }) => msg === 'onError failed'))
+    t.equal(calls, 1)
+    t.match(logs.filter(({ level }) => level === 50), [{ err: { message: 'first' } }, { msg: 'onError failed', err: { message: 'second' } }])
+  }
 })
 
 t.test('a route\'s own onError takes the place of the plugin\'s', async t => {

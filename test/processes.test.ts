@@ -213,6 +213,31 @@ t.test('a user whom Redis does not let subscribe is served in degraded rooms, un
   t.notOk(a.logs.some(line => JSON.stringify(line).includes('secret')), 'the password is in no line of the log')
 })
 
+t.test('counts that Redis does not take are in the log, and members are served all the same', async t => {
+  const redis = await startRedis(t)
+  const admin = redis.client()
+  t.teardown(() => admin.disconnect())
+  await admin.config('SET', 'maxmemory', '1')
+  await admin.config('SET', 'maxmemory-policy', 'noeviction')
+  const a = await createApp(t, { rooms: { redis: redis.url } })
+  const member = await join(t, a.url, a.token())
+  await until(() => a.logs.some(({ msg }) => msg === 'broker connection failed'))
+  t.match(a.logs.filter(({ level }) => level === 50), [{ err: { message: /^OOM / } }])
+  await a.app.ws.sendToRoom('cdr', update(1))
+  t.strictSame(await member.next(), update(1))
+})
+
+t.test('receipts have numbers, whatever else the options of ioredis ask for', async t => {
+  const redis = await startRedis(t)
+  const a = await createApp(t, { rooms: { redis: { host: '127.0.0.1', port: redis.port, stringNumbers: true, monitor: true } } })
+  const member = await join(t, a.url, a.token())
+  t.match(member.frames, [{ data: { status: 'connected', degraded: undefined } }])
+  let receipt
+  await until(async () => { receipt = await a.app.ws.sendToRoom('cdr', update(1)); return receipt.degraded === undefined })
+  t.match(receipt, { subscribers: 1 })
+  t.strictSame(await member.next(), update(1))
+})
+
 t.test('every member leaves: the subscription lingers, and is given back', async t => {
   const redis = await startRedis(t)
   const a = await createApp(t, { rooms: { redis: redis.url, linger: 300 } })

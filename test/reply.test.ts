@@ -140,6 +140,23 @@ t.test('after the reply has gone out, a message goes at once, or is dropped if t
   t.strictSame(await heard(room), [])
 })
 
+t.test('the same when the connection has nothing more to do with it', async t => {
+  let told = 0
+  const room = await listening(t, app => {
+    app.get('/:status', async (request, reply) => {
+      reply.raw.once('close', () => setImmediate(() => { reply.sendToRoom('cdr', { command: 'LATE' }); told++ }))
+      reply.sendToRoom('cdr', HELLO)
+      return reply.code(Number((request.params as { status: string }).status)).send('x')
+    })
+  })
+  await fetch(`${room.http}/200`).then(async response => await response.text())
+  await until(() => told === 1)
+  t.strictSame(await heard(room), ['HELLO', 'LATE'])
+  await fetch(`${room.http}/400`).then(async response => await response.text())
+  await until(() => told === 2)
+  t.strictSame(await heard(room), [])
+})
+
 t.test('a message that is no good is logged and reported, and the request succeeds', async t => {
   const reported: unknown[] = []
   const room = await listening(t, app => {

@@ -6,11 +6,13 @@ import { mock } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
+import type { Redis } from 'ioredis'
 import { WebSocket } from 'ws'
 import { buildApp, createApp, until } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { Client, join, open } from './helpers/client.js'
 import { startRedis } from './helpers/redis.js'
+import { timers } from './helpers/resources.js'
 
 const RESTARTING = { command: 'WSStatus', data: { status: 'restarting' } }
 
@@ -18,6 +20,11 @@ async function secondsToClose ({ app }: Pick<TestApp, 'app'>): Promise<number> {
   const start = performance.now()
   await app.close()
   return (performance.now() - start) / 1_000
+}
+
+/** How many connections Redis has, this one included. */
+async function connectionsTo (admin: Redis): Promise<number> {
+  return (await admin.client('LIST') as string).trim().split('\n').length
 }
 
 /** A member in a process that is then stopped: the connection stays, nobody answers. */
@@ -238,6 +245,48 @@ t.test('an application that never listened, or failed to start, closes', async t
   const failing = await buildApp({ setup: app => { app.addHook('onReady', async () => { throw new Error('no database') }) } })
   await t.rejects(async () => await failing.app.ready(), { message: 'no database' })
   await failing.app.close()
+})
+
+t.test('an application that is closed while it boots leaves nothing behind', async t => {
+  const redis = await startRedis(t)
+  const admin = redis.client()
+  t.teardown(() => admin.disconnect())
+  await until(() => timers() === 0)
+  for (const rooms of [{ redis: redis.url }, {}]) {
+    const { app } = await buildApp({ rooms })
+    const booted = Promise.resolve(app.ready()).catch(() => {})
+    await app.close()
+    await booted
+    t.equal(timers(), 0)
+    t.equal(await connectionsTo(admin), 1)
+  }
+})
+
+t.test('an application that is closed before it is ready leaves nothing behind', async t => {
+  const redis = await startRedis(t)
+  const admin = redis.client()
+  t.teardown(() => admin.disconnect())
+  await until(() => timers() === 0)
+  const { app } = await buildApp({ rooms: { redis: redis.url } })
+  await app.close()
+  t.equal(timers(), 0)
+  t.equal(await connectionsTo(admin), 1)
+})
+
+t.test('Redis hangs while a room is subscribed to: nothing is tried again once the application has closed', async t => {
+  const redis = await startRedis(t)
+  await until(() => timers() === 0)
+  const running = await createApp(t, { rooms: { redis: redis.url, publishTimeout: 200, subscribeTimeout: 60_000, drainTimeout: 400, closeTimeout: 200 }, setup: app => { app.get('/other', { websocket: true }, app.manageWebsocket('other')) } })
+  const member = await join(t, running.url, running.token())
+  await redis.kill('SIGSTOP')
+  const waiting = await open(t, running.url.replace('/cdr/users/ws', '/other'))
+  waiting.send({ token: running.token() })
+  await until(() => running.app.ws.stats().waiting === 0)
+  await running.app.close()
+  t.equal((await member.closed).code, 1012)
+  t.equal((await waiting.closed).code, 1012)
+  await until(() => timers() === 0) // ioredis, too, has given up by then
+  t.notOk(running.logs.some(({ msg }) => msg === 'broker refused a subscription, trying again'))
 })
 
 t.test('a raw connection that only half upgrades does not keep the server open', async t => {

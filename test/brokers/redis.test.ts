@@ -53,6 +53,21 @@ t.test('what is given as `redis`', async t => {
     t.equal(await client.publish('rooms:a', hello), 0)
   })
 
+  t.test('options of ioredis that would change what answers mean are left behind', async t => {
+    for (const given of [{}, { stringNumbers: true, monitor: true }]) {
+      const client = new Redis({ host: '127.0.0.1', port: redis.port, password: 'secret', lazyConnect: true, ...given })
+      t.teardown(() => client.disconnect())
+      for (const source of [client, { host: '127.0.0.1', port: redis.port, password: 'secret', ...given }]) {
+        const { broker } = await startBroker(t, source)
+        await broker.subscribe('rooms:numbers')
+        await until(async () => await broker.publish('rooms:numbers', hello, '1').catch(() => 0) === 1)
+        broker.report('rooms:numbers', 2)
+        await until(async () => await broker.count('rooms:numbers') === 2)
+        await broker.close()
+      }
+    }
+  })
+
   t.test('connections that cannot be made are told as errors, and no more than that', async t => {
     const broker = await redisBroker({ host: '127.0.0.1', port: redis.port, password: 'wrong' })
     t.teardown(() => broker.close())
@@ -179,11 +194,61 @@ t.test('counting', async t => {
     await admin.call('ACL', 'SETUSER', 'default', '-hset')
     const a = await startBroker(t, redis.url)
     a.broker.report('rooms:refused', 2)
-    await until(async () => (await lives()).length > 0)
+    await until(() => a.errors.length > 0)
+    t.match(a.errors, [{ name: 'ReplyError', message: /NOPERM.*hset/ }], 'and told')
+    t.notOk(inspect(a.errors, { depth: 9 }).includes('rooms:refused'), 'without the command')
     t.equal(await admin.exists('{rooms:refused}:n'), 0)
     await admin.call('ACL', 'SETUSER', 'default', '+hset')
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     await until(async () => await admin.hlen('{rooms:refused}:n') === 1)
+  })
+
+  t.test('a report that was lost with its connection is made again with the next', async t => {
+    const proxy = await startProxy(t, redis.port)
+    const a = await startBroker(t, { host: '127.0.0.1', port: proxy.port })
+    a.broker.report('rooms:left', 1)
+    await until(async () => await admin.hlen('{rooms:left}:n') === 1)
+    proxy.mode = 'blackhole'
+    a.broker.report('rooms:left', 0)
+    await until(() => /hdel/i.test(proxy.swallowed))
+    proxy.mode = 'pass'
+    proxy.cut()
+    await until(async () => await admin.hlen('{rooms:left}:n') === 0)
+  })
+
+  t.test('a report whose answer was lost with its connection is made again, which does no harm', async t => {
+    const proxy = await startProxy(t, redis.port)
+    const a = await startBroker(t, { host: '127.0.0.1', port: proxy.port })
+    a.broker.report('rooms:left', 1)
+    await until(async () => await admin.hlen('{rooms:left}:n') === 1)
+    proxy.mode = 'drop-replies'
+    a.broker.report('rooms:left', 0)
+    await until(async () => await admin.hlen('{rooms:left}:n') === 0)
+    await admin.hset('{rooms:left}:n', { somebody: 5 })
+    proxy.mode = 'pass'
+    proxy.cut()
+    await until(() => a.ups === 2)
+    a.broker.report('rooms:left', 2)
+    await until(async () => await admin.hlen('{rooms:left}:n') === 2)
+    a.broker.report('rooms:left', 0)
+    await until(async () => await admin.hlen('{rooms:left}:n') === 1)
+    t.strictSame(await admin.hgetall('{rooms:left}:n'), { somebody: '5' })
+    await admin.del('{rooms:left}:n')
+  })
+
+  t.test('a process that was taken for dead is counted again with its next beat, though its burial be late', async t => {
+    const [one, other] = [await startBroker(t, redis.url), await startBroker(t, redis.url)]
+    const known = await lives()
+    one.broker.report('rooms:buried', 1)
+    other.broker.report('rooms:late', 1)
+    await until(async () => await admin.hlen('{rooms:buried}:n') === 1 && await admin.hlen('{rooms:late}:n') === 1 && (await lives()).length === known.length + 2)
+    const [process] = await admin.hkeys('{rooms:buried}:n')
+    await admin.del('{rooms:buried}:n', `{rooms:@}:${process}`)
+    // Whoever saw the second without its key of life, a moment before it came, takes its field away a moment after.
+    await admin.del('{rooms:late}:n')
+    await until(async () => await admin.hlen('{rooms:buried}:n') === 1 && await admin.hlen('{rooms:late}:n') === 1, 20_000)
+    t.equal(await other.broker.count('rooms:buried'), 1)
+    t.equal(await one.broker.count('rooms:late'), 1)
   })
 
   t.test('every key expires by itself', async t => {

@@ -7,6 +7,8 @@ export class TestBroker extends MemoryBroker {
   readonly calls: string[] = []
   /** Where subscriptions stop. */
   gate: Gate | undefined
+  /** Where sends stop. */
+  sending: Gate | undefined
   /** What sending fails with. */
   failure: Error | undefined
   /** What the plugin hears from it. */
@@ -19,6 +21,7 @@ export class TestBroker extends MemoryBroker {
 
   override async publish (channel: string, payload: Buffer): Promise<number> {
     this.calls.push(`publish ${channel}`)
+    await this.sending?.pass()
     if (this.failure !== undefined) throw this.failure
     return await super.publish(channel, payload)
   }

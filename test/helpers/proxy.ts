@@ -7,13 +7,18 @@ export class FaultProxy {
   readonly #server: net.Server
   readonly #links = new Set<{ client: net.Socket, upstream: net.Socket }>()
   mode: 'pass' | 'blackhole' | 'drop-replies' = 'pass'
+  /** What clients have sent into the black hole. */
+  swallowed = ''
 
   constructor (target: number) {
     this.#server = net.createServer(client => {
       const upstream = net.connect(target, '127.0.0.1')
       const link = { client, upstream }
       this.#links.add(link)
-      client.on('data', chunk => { if (this.mode !== 'blackhole') upstream.write(chunk) })
+      client.on('data', chunk => {
+        if (this.mode === 'blackhole') this.swallowed += chunk.toString('latin1')
+        else upstream.write(chunk)
+      })
       upstream.on('data', chunk => { if (this.mode === 'pass') client.write(chunk) })
       for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
         one.on('error', () => {})

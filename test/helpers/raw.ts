@@ -50,11 +50,22 @@ export class RawClient {
   }
 }
 
-/** Opens a socket; it is cut when the test ends. */
-export async function openRaw (t: Test, url: string): Promise<RawClient> {
+/** What asks for a WebSocket. */
+export function upgradeRequest (url: string): Buffer {
+  return Buffer.from(`GET ${new URL(url).pathname} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`)
+}
+
+/** Sends bytes to a server; the connection is cut when the test ends. */
+export function sendRaw (t: Test, url: string, ...bytes: Buffer[]): RawClient {
   const client = new RawClient(url)
   t.teardown(() => client.socket.destroy())
-  client.socket.write(`GET ${new URL(url).pathname} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`)
+  client.write(...bytes)
+  return client
+}
+
+/** Opens a socket; it is cut when the test ends. */
+export async function openRaw (t: Test, url: string): Promise<RawClient> {
+  const client = sendRaw(t, url, upgradeRequest(url))
   await client.received('\r\n\r\n')
   return client
 }
