@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import fastifyJwt from '@fastify/jwt'
-import fastifyRooms from 'fastify-rooms'
+import fastifyRooms from '../dist/index.js'
 
 const app = Fastify()
 await app.register(fastifyJwt, { secret: 'a secret of the bench', verify: { algorithms: ['HS256'] } })

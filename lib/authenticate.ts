@@ -7,7 +7,11 @@ import type { Cause } from './protocol.js'
 /** What `authenticate` is by default. `extractToken` comes before cookies and before an `extractToken` of the application. */
 export type DefaultAuthenticate = 'jwt'
 
-type WithUser = FastifyRequest & { user?: User, jwtVerify (options: object): Promise<User> }
+type WithUser = FastifyRequest & {
+  user?: User
+  jwtVerify (options?: object): Promise<User>
+  server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
+}
 
 /**
  * Lets an application's own hook check the token of a first message, as it would check a request that carries the
@@ -22,9 +26,7 @@ export async function authenticate (
 ): Promise<User | null> {
   const attempt = withToken(request, token) as WithUser
   // @fastify/jwt may put the user under another name than `user`, and hands it back whatever the name.
-  const verified = hook === 'jwt'
-    ? await attempt.jwtVerify({ verify: { extractToken: () => token } })
-    : await runHook(hook, attempt, reply)
+  const verified = hook === 'jwt' ? await verify(attempt, token) : await runHook(hook, attempt, reply)
   // The hook may have left more than the user: a tenant, a session. The route's other hooks look for it on the request.
   const { raw, headers, ...left } = Object.getOwnPropertyDescriptors(attempt)
   Object.defineProperties(request, left)
@@ -57,6 +59,23 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
   const raw: IncomingMessage = Object.create(request.raw, { headers: { value: headers } })
   // On the request itself too: a hook of the application may have set other headers than those of the raw request.
   return Object.create(request, { raw: { value: raw }, headers: { value: headers, writable: true } })
+}
+
+/**
+ * With the application's own options where those find the token of the first message, because @fastify/jwt then has a
+ * verifier ready; it makes a new one for each call with options of its own. An application that looks in cookies, or
+ * elsewhere, is told where to look.
+ */
+async function verify (attempt: WithUser, token: string): Promise<User> {
+  return await (found(attempt) === token ? attempt.jwtVerify() : attempt.jwtVerify({ verify: { extractToken: () => token } }))
+}
+
+function found (attempt: WithUser): string | undefined {
+  try {
+    return attempt.server.jwt?.lookupToken?.(attempt)
+  } catch {
+    return undefined // where it looks, there is none
+  }
 }
 
 async function runHook (hook: AuthenticateHook, request: FastifyRequest, reply: FastifyReply): Promise<undefined> {

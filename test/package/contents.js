@@ -32,7 +32,8 @@ function compiled () {
 }
 
 function documents () {
-  return DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file)))
+  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md')).map(file => `docs/${file}`)
+  return [...DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file))), ...pages]
 }
 
 /** @returns {string[]} relative to the folder, with slashes */

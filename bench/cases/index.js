@@ -1,0 +1,11 @@
+import * as compression from './compression.js'
+import * as connect from './connect.js'
+import * as fanout from './fanout.js'
+import * as joins from './joins.js'
+import * as latency from './latency.js'
+import * as members from './members.js'
+import * as redis from './redis.js'
+import * as rooms from './rooms.js'
+import * as stalled from './stalled.js'
+
+export const cases = [fanout, redis, rooms, compression, connect, latency, members, joins, stalled]
