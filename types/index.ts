@@ -75,9 +75,9 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
   /** May this user enter this room? Only `true` lets in. A thrown error means what its `statusCode` says. @default everyone who is authenticated */
   authorize?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>) | undefined
   /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
-  userId?: ((user: User) => string | number | undefined) | undefined
+  userId?: ((user: User) => string | number | undefined | Promise<string | number | undefined>) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
-  expiresAt?: ((entry: { user: User }) => number | undefined) | undefined
+  expiresAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
   /** After `connected` was sent. A failure ends the socket with 1011, whatever its `statusCode`. */
   onJoin?: ((event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
   /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
