@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
-import { createApp, until } from './helpers/app.js'
+import { createApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { brokerUnavailable, TestBroker } from './helpers/broker.js'
 import { join, status } from './helpers/client.js'
@@ -33,6 +33,7 @@ async function createPair (t: Test): Promise<Pair> {
   await admin.call('ACL', 'SETUSER', 'a', 'on', '>secret', '+@all', 'allkeys', 'allchannels')
   const a = await createApp(t, { rooms: { redis: `redis://a:secret@127.0.0.1:${redis.port}` } })
   const b = await createApp(t, { rooms: { redis: redis.url } })
+  await untilJoined(a, b)
   const membersOfA = [await join(t, a.url, a.token()), await join(t, a.url, a.token())]
   const membersOfB = [await join(t, b.url, b.token()), await join(t, b.url, b.token())]
   return { admin, a, b, membersOfA, membersOfB }

@@ -3,7 +3,7 @@ import { mock } from 'node:test'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import type { Connection } from '../index.js'
-import { createApp, until } from './helpers/app.js'
+import { createApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { join, open } from './helpers/client.js'
 import type { Client } from './helpers/client.js'
@@ -223,6 +223,7 @@ t.test('volatile messages', async t => {
     const heard: string[] = []
     stranger.on('message', (_channel, payload) => heard.push(payload))
     await stranger.subscribe('rooms:cdr')
+    await untilJoined(b)
     await b.app.ws.sendToRoom('cdr', { command: 'M', data: 1 }, { volatile: true })
     await fetch(`${b.http}/v`, { method: 'POST' })
     t.strictSame(await dataOf(member, 2), [1, 2])

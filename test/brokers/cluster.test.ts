@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { Cluster } from 'ioredis'
 import { RedisBroker } from '../../lib/brokers/redis.js'
 import { createLink } from '../../lib/brokers/redis-link.js'
-import { createApp, until } from '../helpers/app.js'
+import { createApp, until, untilJoined } from '../helpers/app.js'
 import { join } from '../helpers/client.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
@@ -50,6 +50,7 @@ t.test('a Redis Cluster', async t => {
     const cluster = connect(t, nodes, { keyPrefix: 'app:' })
     const a = await createApp(t, { rooms: { redis: cluster } })
     const b = await createApp(t, { rooms: { redis: cluster } })
+    await untilJoined(a, b)
     const member = await join(t, a.url, a.token())
     const { subscribers, degraded } = await b.app.ws.sendToRoom('cdr', { command: 'UPDATE_USER', data: 1 })
     t.equal(degraded, undefined)

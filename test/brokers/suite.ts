@@ -11,7 +11,7 @@ export interface Started {
   errors: Error[]
 }
 
-/** Starts a broker and waits until subscriptions can be made. It is closed when the test ends. */
+/** Starts a broker and waits until it can do all that it is for. It is closed when the test ends. */
 export async function start (t: Test, broker: Broker): Promise<Started> {
   const started: Started = { broker, messages: [], ups: 0, downs: 0, errors: [] }
   t.teardown(() => broker.close())
@@ -22,6 +22,7 @@ export async function start (t: Test, broker: Broker): Promise<Started> {
     error: error => { started.errors.push(error) }
   })
   await until(() => started.ups > 0)
+  await until(async () => await broker.count('rooms:nobody').then(() => true, () => false))
   return started
 }
 

@@ -71,3 +71,8 @@ export async function until (condition: () => unknown | Promise<unknown>, ms = 1
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
+
+/** Waits until an application can send to others: it listens without waiting for its broker. */
+export async function untilJoined (...apps: Array<Pick<TestApp, 'app'>>): Promise<void> {
+  for (const { app } of apps) await until(async () => await app.ws.count('nobody').then(() => true, () => false))
+}
