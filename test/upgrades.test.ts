@@ -53,7 +53,7 @@ t.test('an upgrade that was pipelined behind another request', async t => {
     const gate = new Gate()
     let arrived = 0
     const running = await createApp(t, {
-      rooms: { authTimeout: 100 },
+      rooms: { authTimeout: 100, drainTimeout: 300, closeTimeout: 100 },
       setup: app => {
         app.get('/slow', async () => { arrived++; await gate.pass(); return 'done' })
         app.get('/never', async () => { arrived++; await new Promise(() => {}) })
