@@ -33,14 +33,27 @@ export class RedisServer {
     return this.#child?.pid as number
   }
 
+  /** Somebody's connection may have the port for a moment, as its own end. */
   async start (): Promise<void> {
+    for (let tries = 0; tries < 20; tries++) {
+      if (await this.#starts()) return
+      await this.kill()
+    }
+    throw new Error(`redis-server does not start on port ${this.port}`)
+  }
+
+  /** Whether it answers, and no other. */
+  async #starts (): Promise<boolean> {
     const child = spawn('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.#dir, ...this.#args], { stdio: 'ignore' })
     this.#child = child
     const spawned = once(child, 'spawn') // rejects when there is no redis-server
     await spawned
+    const exited = once(child, 'exit').then(() => false)
     const client = this.client()
+    const answers = client.info('server').then(info => info.includes(`process_id:${child.pid}\r\n`))
+    answers.catch(() => {}) // when the client is told to stop
     try {
-      await client.ping()
+      return await Promise.race([answers, exited])
     } finally {
       client.disconnect()
     }
@@ -74,10 +87,16 @@ export class RedisServer {
 }
 
 export async function startRedis (t: Test, args: string[] = []): Promise<RedisServer> {
-  const server = new RedisServer(await freePort(), args)
-  t.teardown(() => server.stop())
-  await server.start()
-  return server
+  for (let tries = 1; ; tries++) {
+    const server = new RedisServer(await freePort(), args)
+    t.teardown(() => server.stop())
+    try {
+      await server.start()
+      return server
+    } catch (error) {
+      if (tries === 3) throw error
+    }
+  }
 }
 
 export async function freePort (): Promise<number> {
