@@ -20,7 +20,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const table = new RoomTable({ ...options, ...await createBroker(options), compressFrom: compressFrom(options) }, counters, log)
-  const sockets = new Sockets(table, counters, options)
+  const sockets = new Sockets(table, counters, options, log)
   const routes = createRoutes(app, sockets, options)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))

@@ -14,23 +14,29 @@ type WithUser = FastifyRequest & {
 }
 
 /**
- * Lets an application's own hook check the token of a first message, as it would check a request that carries the
- * token as a bearer. The hook sees stand-ins: of the request, so that nothing of a refused attempt stays, and of the
- * reply, because the real one belongs to an upgrade that has happened, where sending an error only writes a log line
- * and a hook that refuses by `reply.send(error)` would let everyone in.
- * @returns the user that the hook left on the request
- * @throws what the hook refused with; `causeOf` knows what it means
+ * Lets the application check the token of a first message, as it would check a request that carries the token as a
+ * bearer.
+ * @returns the user that the check has found
+ * @throws what the check refused with; `causeOf` knows what it means
  */
-export async function authenticate (
+export function authenticate (
   hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
 ): Promise<User | null> {
-  const attempt = withToken(request, token) as WithUser
-  // @fastify/jwt may put the user under another name than `user`, and hands it back whatever the name.
-  const verified = hook === 'jwt' ? await verify(attempt, token) : await runHook(hook, attempt, reply)
+  return hook === 'jwt' ? verify(request as WithUser, token) : runOn(hook, token, request, reply)
+}
+
+/**
+ * A hook of the application's sees stand-ins: of the request, so that nothing of a refused attempt stays, and of the
+ * reply, because the real one belongs to an upgrade that has happened, where sending an error only writes a log line
+ * and a hook that refuses by `reply.send(error)` would let everyone in.
+ */
+async function runOn (hook: AuthenticateHook, token: string, request: FastifyRequest, reply: FastifyReply): Promise<User | null> {
+  const attempt = withToken(request, token)
+  await runHook(hook, attempt, reply)
   // The hook may have left more than the user: a tenant, a session. The route's other hooks look for it on the request.
   const { raw, headers, ...left } = Object.getOwnPropertyDescriptors(attempt)
   Object.defineProperties(request, left)
-  return verified ?? (request as WithUser).user ?? null
+  return (request as WithUser).user ?? null
 }
 
 /**
@@ -62,17 +68,27 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
 }
 
 /**
- * With the application's own options where those find the token of the first message, because @fastify/jwt then has a
- * verifier ready; it makes a new one for each call with options of its own. An application that looks in cookies, or
- * elsewhere, is told where to look.
+ * @fastify/jwt's own check leaves nothing on a request that it refuses, so it may have the real one, for as long as the
+ * check takes with the token where a bearer stands: a stand-in for each of a crowd that reconnects is what costs most.
+ * With the application's own options where those find the token there, because @fastify/jwt then has a verifier ready;
+ * it makes a new one for each call with options of its own. An application that looks in cookies, or elsewhere, is told
+ * where to look. It may also put the user under another name than `user`, and hands it back whatever the name.
  */
-async function verify (attempt: WithUser, token: string): Promise<User> {
-  return await (found(attempt) === token ? attempt.jwtVerify() : attempt.jwtVerify({ verify: { extractToken: () => token } }))
+async function verify (request: WithUser, token: string): Promise<User> {
+  const { headers } = request.raw
+  const { authorization } = headers
+  headers.authorization = `Bearer ${token}`
+  try {
+    return await (found(request) === token ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
+  } finally {
+    if (authorization === undefined) delete headers.authorization
+    else headers.authorization = authorization
+  }
 }
 
-function found (attempt: WithUser): string | undefined {
+function found (request: WithUser): string | undefined {
   try {
-    return attempt.server.jwt?.lookupToken?.(attempt)
+    return request.server.jwt?.lookupToken?.(request)
   } catch {
     return undefined // where it looks, there is none
   }

@@ -5,17 +5,20 @@ import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
 import { checkRoomName } from './room.js'
-import { connectionOf } from './route.js'
 import type { Route, Sockets } from './route.js'
+
+const kReply = Symbol('fastify-rooms.reply')
+type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 
 const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
 export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions) {
   const routes = new WeakMap<object, Route>()
-  /** `authenticate` needs a reply, which @fastify/websocket does not hand to handlers. */
-  const replies = new WeakMap<FastifyRequest, FastifyReply>()
   const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
+
+  // `authenticate` needs a reply, which @fastify/websocket does not hand to handlers.
+  app.decorateRequest<FastifyReply | null, symbol>(kReply, null)
 
   app.addHook('onReady', async () => {
     // Only now: @fastify/jwt may be registered after the route.
@@ -28,7 +31,7 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     if (typeof room !== 'function') checkRoomName(room)
     const route = resolveRoute(room, checkRouteOptions(given), options)
     const handler: WebsocketHandler = (socket, request) => {
-      sockets.serve(route, socket, request, replies.get(request) as FastifyReply)
+      sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
     }
     routes.set(handler, route)
     return handler
@@ -41,7 +44,7 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     unchecked.push({ route, url: options.url, instance: this })
   }
 
-  return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { replies.set(request, reply) } }
+  return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { (request as ReplyingRequest)[kReply] = reply } }
 }
 
 /** Without context takeover, and with one window for all, a message is compressed once and not once for each member. */
@@ -60,14 +63,5 @@ export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTi
   return {
     ...websocket,
     options: { maxBufferedChunks: 1_024, ...websocket?.options, maxPayload, maxFragments, closeTimeout, perMessageDeflate: perMessageDeflate !== false && SHARED_DEFLATE } as never,
-    errorHandler (error, socket, request, reply) {
-      // `ws` has answered a bad frame of one of our sockets with the right code already; to terminate would hide it.
-      if (connectionOf(socket) !== undefined) request.log.info({ code: (error as { code?: unknown }).code }, 'socket sent a bad frame')
-      else if (websocket?.errorHandler !== undefined) websocket.errorHandler.call(this, error, socket, request, reply)
-      else {
-        request.log.error(error)
-        socket.terminate()
-      }
-    }
   }
 }

@@ -94,9 +94,9 @@ export class Channel {
   }
 
   /** Resolves with true as soon as messages arrive, or with false when `subscribeTimeout` is over. */
-  async whenLive (): Promise<boolean> {
+  whenLive (): true | Promise<boolean> {
     if (this.live) return true
-    return await new Promise(resolve => {
+    return new Promise(resolve => {
       const waiter = { channel: this, resolve }
       this.#waiters.add(waiter)
       this.#shared.waiters.add(waiter)

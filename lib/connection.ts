@@ -6,7 +6,8 @@ import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters, End } from './stats.js'
-import { streamOf } from './wire.js'
+import { frame, sizeOf, streamOf } from './wire.js'
+import type { Payload } from './wire.js'
 
 export interface ConnectionLimits {
   maxBuffered: number
@@ -30,6 +31,10 @@ export interface ConnectionHost {
 
 /** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
 export const GONE = new Error('The client has left.')
+
+function isThenable<T> (value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
 
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
@@ -91,22 +96,24 @@ export class RoomConnection implements Connection {
   }
 
   /** Writes a frame, unless the client is too far behind in reading, which ends it. */
-  write (payload: Buffer): boolean {
+  write (payload: Payload): boolean {
     this.#host.flush()
-    if (!this.open || this.#isFull(this.socket.bufferedAmount + payload.length)) return false
-    this.socket.send(payload, TEXT)
+    if (!this.open || this.#isFull(this.socket.bufferedAmount + sizeOf(payload))) return false
+    const stream = streamOf(this.socket)
+    if (stream !== undefined) stream.write(frame(payload))
+    else this.socket.send(payload, TEXT)
     return true
   }
 
   /** The messages of a room. @returns how many the socket took */
   deliver (batch: Batch): number {
     if (!this.open) return 0
-    const waiting = this.socket.bufferedAmount
+    const stream = streamOf(this.socket)
+    const waiting = stream === undefined ? this.socket.bufferedAmount : stream.writableLength
     const behind = waiting > 0
     const bytes = batch.bytes(this.#compressed, behind)
     if (bytes.length === 0 || this.#isFull(waiting + bytes.length)) return 0
     const payloads = batch.payloads(behind)
-    const stream = streamOf(this.socket)
     if (stream !== undefined) stream.write(bytes)
     else for (const payload of payloads) this.socket.send(payload, TEXT)
     return payloads.length
@@ -152,17 +159,21 @@ export class RoomConnection implements Connection {
    * client that has left, the work is not begun.
    * @throws GONE, or what `interrupt` was given, or what the work throws
    */
-  async until<T> (work: () => T | PromiseLike<T>): Promise<T> {
+  until<T> (work: () => T | PromiseLike<T>): T | Promise<T> {
     if (!this.open) throw GONE
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        this.#interrupt = reject
-        // Listened to whatever happens: what rejects after the client has left must not end the process.
-        Promise.resolve(work()).then(resolve, reject)
+    const result = work()
+    if (!isThenable(result)) return result // most hooks have nothing to wait for
+    return new Promise<T>((resolve, reject) => {
+      this.#interrupt = reject
+      // Listened to whatever happens: what rejects after the client has left must not end the process.
+      result.then(value => {
+        this.#interrupt = undefined
+        resolve(value)
+      }, error => {
+        this.#interrupt = undefined
+        reject(error)
       })
-    } finally {
-      this.#interrupt = undefined
-    }
+    })
   }
 
   interrupt (reason: Error): void {

@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import type { WebSocketServer } from 'ws'
 import { Deadlines } from './deadlines.js'
@@ -29,6 +29,12 @@ export async function drain (
   upgrades.close()
 }
 
+/** What a socket had written when its upgrade came, so that an answer is noticed. */
+const kWritten = Symbol('fastify-rooms.written')
+const kUpgraded = Symbol('fastify-rooms.upgraded')
+type UpgradingSocket = Socket & { [kWritten]: number }
+type UpgradingRequest = IncomingMessage & { [kUpgraded]?: true }
+
 /**
  * The raw sockets of upgrades that are under way, or were refused. What Fastify answers before any hook runs, to a bad
  * URL or while it closes, leaves its socket open; an upgrade that was pipelined behind another request is never
@@ -36,7 +42,6 @@ export async function drain (
  */
 export class Upgrades {
   readonly #waiting: Deadlines<Socket>
-  readonly #upgraded = new WeakSet<object>()
   #draining = false
   #emptied: (() => void) | undefined
 
@@ -46,19 +51,18 @@ export class Upgrades {
   }
 
   watch (server: HttpServer, websockets: WebSocketServer): void {
-    const written = new WeakMap<object, number>()
-    server.prependListener('upgrade', (_request, socket: Socket) => {
-      // Node has taken its own listener away, and there is a moment in which nobody else listens.
-      socket.on('error', destroyThis)
-      written.set(socket, socket.bytesWritten)
+    server.prependListener('upgrade', (_request, socket: UpgradingSocket) => {
+      socket[kWritten] = socket.bytesWritten
     })
-    websockets.on('connection', (_socket, request) => {
-      this.#upgraded.add(request)
+    websockets.on('connection', (_socket, request: UpgradingRequest) => {
+      request[kUpgraded] = true
       this.#gone(request.socket)
     })
-    server.on('upgrade', (request, socket: Socket) => {
-      if (this.#upgraded.has(request)) return
-      if (socket.bytesWritten > (written.get(socket) as number)) {
+    server.on('upgrade', (request: UpgradingRequest, socket: UpgradingSocket) => {
+      if (request[kUpgraded] === true) return
+      // Node has taken its own listener away, and nobody else listens for as long as this socket may live.
+      socket.on('error', destroyThis)
+      if (socket.bytesWritten > socket[kWritten]) {
         socket.end(() => socket.destroy())
       } else if (this.#draining) {
         // @fastify/websocket no longer listens by now, or the server is slow to refuse: nobody answers but us.

@@ -1,28 +1,29 @@
 import type { RoomConnection } from './connection.js'
 import { frames } from './wire.js'
+import type { Payload } from './wire.js'
 
 /** More than this is not held back until the end of the turn: the kernel can take it meanwhile. */
 const SEALED_AT = 64 * 1_024
 
 /** Messages that go to each member in one write. Their bytes are made when they are first needed, and then shared. */
 export class Batch {
-  readonly #payloads: readonly Buffer[]
+  readonly #payloads: readonly Payload[]
   /** Without what is worth nothing late; the same where there is nothing of the kind. */
-  readonly #lasting: readonly Buffer[]
+  readonly #lasting: readonly Payload[]
   readonly #compressFrom: number
   #plain: Buffer | undefined
   #plainLasting: Buffer | undefined
   #compressed: Buffer | undefined
   #compressedLasting: Buffer | undefined
 
-  constructor (payloads: readonly Buffer[], volatile: readonly boolean[] | undefined, compressFrom: number) {
+  constructor (payloads: readonly Payload[], volatile: readonly boolean[] | undefined, compressFrom: number) {
     this.#payloads = payloads
     this.#lasting = volatile === undefined ? payloads : payloads.filter((_, index) => volatile[index] === false)
     this.#compressFrom = compressFrom
   }
 
   /** @param behind whether the member is behind in reading */
-  payloads (behind: boolean): readonly Buffer[] {
+  payloads (behind: boolean): readonly Payload[] {
     return behind ? this.#lasting : this.#payloads
   }
 
@@ -71,7 +72,7 @@ export class FanOut {
   readonly #turn: Turn
   readonly #compressFrom: number
   readonly #delivered: (count: number) => void
-  #payloads: Buffer[] = []
+  #payloads: Payload[] | undefined
   #volatile: boolean[] | undefined
   #bytes = 0
 
@@ -97,21 +98,26 @@ export class FanOut {
   }
 
   /** @param volatile whether members who are behind in reading may miss it */
-  send (payload: Buffer, volatile = false): void {
+  send (payload: Payload, volatile = false): void {
     if (this.#members.size === 0) return
-    if (this.#payloads.push(payload) === 1) this.#turn.add(this)
+    if (this.#payloads === undefined) {
+      this.#payloads = [payload]
+      this.#turn.add(this)
+    } else {
+      this.#payloads.push(payload)
+    }
     if (volatile || this.#volatile !== undefined) {
       this.#volatile ??= new Array(this.#payloads.length - 1).fill(false)
       this.#volatile.push(volatile)
     }
-    this.#bytes += payload.length
+    this.#bytes += payload.length // characters, where it is text: near enough
     if (this.#bytes >= SEALED_AT) this.flush()
   }
 
   flush (): void {
-    if (this.#payloads.length === 0) return
+    if (this.#payloads === undefined) return
     const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom)
-    this.#payloads = []
+    this.#payloads = undefined
     this.#volatile = undefined
     this.#bytes = 0
     let delivered = 0

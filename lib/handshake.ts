@@ -61,10 +61,10 @@ export class Handshakes {
   }
 
   /** The user that the application's hook finds behind the token. */
-  async user (
+  user (
     connection: RoomConnection, hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
-  ): Promise<User | null> {
-    return await connection.until(() => authenticate(hook, token, request, reply))
+  ): User | null | Promise<User | null> {
+    return connection.until(() => authenticate(hook, token, request, reply))
   }
 
   /** Starts the time of the hooks. */

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-
 import { errors } from './errors.js'
 import type { Message } from '../types/index.js'
+import type { Payload } from './wire.js'
 
 /**
  * The wire: what frames look like, and what each cause of an end says to the client.
@@ -33,26 +33,36 @@ export type Cause = keyof typeof CAUSES
 /** Commands that only the plugin says. A message that uses one would be taken for the plugin's own word. */
 const RESERVED: ReadonlySet<string> = new Set(['WSStatus', 'WSError', 'WSPing', 'WSPong', 'WSSnapshot', 'WSPresence'])
 
-/** Frames that never change are encoded once. */
-export const PING_FRAME = Buffer.from('{"command":"WSPing"}')
-export const PONG_FRAME = Buffer.from('{"command":"WSPong"}')
+export const PING_FRAME = '{"command":"WSPing"}'
+export const PONG_FRAME = '{"command":"WSPong"}'
 
-export function statusFrame (status: string, details?: object): Buffer {
-  return Buffer.from(JSON.stringify({ command: 'WSStatus', data: { status, ...details } }))
+export function statusFrame (status: string, details?: object): string {
+  return JSON.stringify({ command: 'WSStatus', data: { status, ...details } })
+}
+
+/** The first frame of a member. Not by `statusFrame`: an object that has a room's name for a key is a class of its own to V8. */
+export function connectedFrame (connection: string, keepAlive: number, room: string, degraded: boolean): string {
+  const more = degraded ? ',"degraded":true' : ''
+  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${JSON.stringify(room)}:{}}${more}}}`
 }
 
 /** Tells members that they may have missed something. Also as a broker's payload, where it is meant for all of a room. */
 export const RESYNC_FRAME = statusFrame('resync')
+const RESYNC_BYTES = Buffer.from(RESYNC_FRAME)
 
-export function errorFrame (error: Error & { code?: string }, id: unknown): Buffer {
-  return Buffer.from(JSON.stringify({ command: 'WSError', data: { code: error.code, message: error.message }, id }))
+export function isResync (payload: Payload): boolean {
+  return typeof payload === 'string' ? payload === RESYNC_FRAME : payload.equals(RESYNC_BYTES)
+}
+
+export function errorFrame (error: Error & { code?: string }, id: unknown): string {
+  return JSON.stringify({ command: 'WSError', data: { code: error.code, message: error.message }, id })
 }
 
 /**
- * The bytes of a message, the same for every member and for the broker.
+ * The text of a message, the same for every member and for the broker.
  * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
  */
-export function encodeMessage (message: Message, maxMessage: number): Buffer {
+export function encodeMessage (message: Message, maxMessage: number): string {
   const { command, data } = (message ?? {}) as Message
   if (typeof command !== 'string' || command === '') {
     throw new errors.FST_ROOMS_INVALID_MESSAGE('`command` must be a string that is not empty.')
@@ -68,39 +78,38 @@ export function encodeMessage (message: Message, maxMessage: number): Buffer {
     error.cause = cause
     throw error
   }
-  const payload = Buffer.from(text)
-  if (payload.length > maxMessage) {
-    throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(payload.length, maxMessage)
-  }
-  return payload
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(bytes, maxMessage)
+  return text
 }
 
 /** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */
-const VOLATILE = Buffer.from('!volatile\n')
+const VOLATILE = '!volatile\n'
 
 /** A message that members may miss, as the broker carries it. Any other is the text of its frame alone. */
-export function sealed (payload: Buffer): Buffer {
-  return Buffer.concat([VOLATILE, payload])
+export function sealed (text: string): string {
+  return VOLATILE + text
 }
 
-export function isVolatile (received: Buffer): boolean {
-  return received[0] === VOLATILE[0] && received.subarray(0, VOLATILE.length).equals(VOLATILE)
+export function isVolatile (received: Payload): boolean {
+  if (typeof received === 'string') return received.startsWith(VOLATILE)
+  return received[0] === VOLATILE.charCodeAt(0) && received.toString('latin1', 0, VOLATILE.length) === VOLATILE
 }
 
-export function unsealed (received: Buffer): Buffer {
-  return received.subarray(VOLATILE.length)
+export function unsealed (received: Payload): Payload {
+  return typeof received === 'string' ? received.slice(VOLATILE.length) : received.subarray(VOLATILE.length)
 }
 
 /** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */
-export function isMessage (payload: Buffer): boolean {
+export function isMessage (payload: Payload): boolean {
   // JSON.parse of a decoded buffer would replace bad UTF-8 silently, and a bad frame closes every member's socket with 1007.
-  if (!isUtf8(payload)) return false
+  if (typeof payload !== 'string' && !isUtf8(payload)) return false
   const message = parseObject(payload)
   return message !== undefined && typeof message.command === 'string' && message.command !== '' && !RESERVED.has(message.command)
 }
 
 /** The object in a text frame, or undefined where there is none. Only the named properties are ever read, so nothing can be poisoned. */
-export function parseObject (text: Buffer): Record<string, unknown> | undefined {
+export function parseObject (text: Payload): Record<string, unknown> | undefined {
   let value: unknown
   try {
     value = JSON.parse(text.toString())

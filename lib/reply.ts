@@ -6,7 +6,7 @@ const kHeld = Symbol('fastify-rooms.held')
 
 interface HeldMessage {
   readonly room: string
-  readonly payload: Buffer
+  readonly text: string
   readonly volatile: boolean
 }
 
@@ -52,15 +52,15 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
     const reply = this as HoldingReply
     const held = reply[kHeld]
     if (held === 'failed') return
-    let payload: Buffer
+    let text: string
     try {
-      payload = sender.encode(room, message)
+      text = sender.encode(room, message)
     } catch (error) {
       reply.log.error({ err: error, room }, 'message could not be sent to the room')
       failed(error as Error, room)
       return
     }
-    const waiting = { room, payload, volatile: options?.volatile === true }
+    const waiting = { room, text, volatile: options?.volatile === true }
     if (held === 'succeeded') {
       send(waiting)
     } else if (held === null) {
@@ -93,8 +93,8 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
     requests.leave(reply)
   }
 
-  function send ({ room, payload, volatile }: HeldMessage): void {
-    sender.sendEncoded(room, payload, volatile).catch(error => failed(error, room))
+  function send ({ room, text, volatile }: HeldMessage): void {
+    sender.sendEncoded(room, text, volatile).catch(error => failed(error, room))
   }
 
   return requests

@@ -3,12 +3,14 @@ import { Channel, Channels } from './channel.js'
 import { GONE } from './connection.js'
 import type { RoomConnection } from './connection.js'
 import { FanOut, Turn } from './fanout.js'
-import { isMessage, isVolatile, RESYNC_FRAME, unsealed } from './protocol.js'
+import { isMessage, isResync, isVolatile, RESYNC_FRAME, unsealed } from './protocol.js'
 import { checkRoomName } from './room.js'
 import { Sender } from './sender.js'
 import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
+import { sizeOf } from './wire.js'
+import type { Payload } from './wire.js'
 
 export interface RoomsSettings extends SenderSettings {
   /** Whether the broker hands over only what `sendToRoom` made, so that it need not be checked again. */
@@ -152,13 +154,13 @@ export class RoomTable {
     return room
   }
 
-  #receive (channelName: string, received: Buffer): void {
+  #receive (channelName: string, received: Payload): void {
     this.#counters.received++
     const volatile = isVolatile(received)
     const payload = volatile ? unsealed(received) : received
-    if (!this.#settings.trusted && (payload.length > this.#settings.maxMessage || !isMessage(payload)) && !payload.equals(RESYNC_FRAME)) {
+    if (!this.#settings.trusted && (sizeOf(payload) > this.#settings.maxMessage || !isMessage(payload)) && !isResync(payload)) {
       this.#counters.malformed++
-      this.#warnMalformed({ channel: channelName, bytes: received.length })
+      this.#warnMalformed({ channel: channelName, bytes: sizeOf(received) })
       return
     }
     this.#rooms.get(channelName)?.members.send(payload, volatile)

@@ -10,9 +10,10 @@ import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
 import { KeepAlive } from './keepalive.js'
-import { errorFrame, parseObject, PONG_FRAME, statusFrame } from './protocol.js'
+import { connectedFrame, errorFrame, parseObject, PONG_FRAME } from './protocol.js'
 import { checkRoomName } from './room.js'
 import type { RoomTable } from './rooms.js'
+import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
 
 /** A route's room and its hooks, the plugin's filled in where it has none. */
@@ -31,7 +32,7 @@ export interface SocketSettings extends ConnectionLimits, HandshakeLimits {
 }
 
 /** Ends that nothing else has a line in the log for. */
-const TOLD: ReadonlySet<End> = new Set(['auth_timeout', 'bad_frame', 'expired_token', 'overloaded', 'rate_limited', 'silent', 'too_slow'])
+const TOLD: ReadonlySet<End> = new Set(['auth_timeout', 'bad_frame', 'expired_token', 'overloaded', 'rate_limited', 'silent'])
 
 const kConnection = Symbol('fastify-rooms.connection')
 type OwnSocket = WebSocket & { [kConnection]: RoomConnection }
@@ -49,14 +50,16 @@ export class Sockets implements ConnectionHost {
   #draining = false
   #emptied: (() => void) | undefined
   readonly #leaving = new Set<Promise<void>>()
+  readonly #warnSlow: (details: object) => void
 
-  constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings) {
+  constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger) {
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#interval = settings.keepAlive
+    this.#warnSlow = throttled(details => log.warn(details, 'client is too far behind in reading and was cut off'))
   }
 
   /**
@@ -99,6 +102,7 @@ export class Sockets implements ConnectionHost {
 
       const announce = this.#announce.bind(this, connection, room, expiresAt)
       await this.#rooms.join(room, connection, announce)
+      release(reply)
       if (connection.open) await this.#joined(route, connection, room, request)
     } catch (error) {
       this.#refuse(route, connection, room, error)
@@ -110,32 +114,33 @@ export class Sockets implements ConnectionHost {
     this.#expiry.add(connection, expiresAt)
     if (!connection.open) return
     this.#keepAlive.add(connection)
-    connection.write(statusFrame('connected', {
-      connection: connection.id,
-      keepAlive: this.#interval,
-      rooms: { [room]: {} },
-      ...(degraded && { degraded })
-    }))
+    connection.write(connectedFrame(connection.id, this.#interval, room, degraded))
   }
 
   /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
   async #joined (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
-    const { onJoin, onLeave } = route
-    // In a turn of its own: onJoin may end the socket at once, and onLeave must be waiting for it by then.
-    const joining = Promise.resolve().then(() => onJoin?.({ connection, room, request })).catch(error => {
+    const joining = this.#join(route, connection, room, request)
+    if (route.onLeave !== undefined) connection.onLeave = () => this.#leave(route, connection, room, joining)
+    await joining
+  }
+
+  /** A function of its own, like the next: what is at hand where `onLeave` is made stays in memory with the socket. */
+  async #join (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
+    await null // onJoin may end the socket at once, and onLeave must be waiting for it by then
+    try {
+      await route.onJoin?.({ connection, room, request })
+    } catch (error) {
       // Not a refusal, whatever its status: the client has been told that it is in.
       this.#report(route, connection, room, error, 'onJoin failed')
       connection.end('unavailable')
-    })
-    if (onLeave !== undefined) {
-      connection.onLeave = () => {
-        const leaving = joining.then(() => onLeave({ connection, room })).catch(error => {
-          this.#report(route, connection, room, error, 'onLeave failed')
-        }).finally(() => this.#leaving.delete(leaving))
-        this.#leaving.add(leaving)
-      }
     }
-    await joining
+  }
+
+  #leave (route: Route, connection: RoomConnection, room: string, joining: Promise<void>): void {
+    const leaving = joining.then(() => route.onLeave?.({ connection, room })).catch(error => {
+      this.#report(route, connection, room, error, 'onLeave failed')
+    }).finally(() => this.#leaving.delete(leaving))
+    this.#leaving.add(leaving)
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
@@ -181,7 +186,8 @@ export class Sockets implements ConnectionHost {
 
   /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
   ended (connection: RoomConnection, cause: End): void {
-    if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
+    if (cause === 'too_slow') this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
+    else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
@@ -226,8 +232,21 @@ function isId (id: unknown): id is string | number | undefined {
   return id === undefined || typeof id === 'number' || (typeof id === 'string' && id.length <= 128)
 }
 
+/**
+ * A socket lives for hours, and needs nothing of its upgrade any more. Node's response holds on to both, and would only
+ * say that it is closed when the socket is; whoever counts requests by that is told now.
+ */
+function release ({ raw }: FastifyReply): void {
+  if (raw.socket === null) return
+  raw.detachSocket(raw.socket)
+  raw.emit('close')
+}
+
 function listen (socket: OwnSocket, connection: RoomConnection): void {
   socket[kConnection] = connection
+  // @fastify/websocket's, which has been added just now, would keep the request and the reply for as long as the socket lives.
+  socket.off('error', socket.listeners('error').at(-1) as () => void)
+  socket.on('error', onError)
   socket.on('message', onMessage)
   socket.on('ping', onSign)
   socket.on('pong', onSign)
@@ -242,6 +261,11 @@ function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
 function onSign (this: WebSocket): void {
   const connection = connectionOf(this)
   if (connection !== undefined) connection.alive = true
+}
+
+/** `ws` has answered a bad frame with the right code already; to terminate, as @fastify/websocket does, would hide it. */
+function onError (this: WebSocket, error: Error & { code?: unknown }): void {
+  connectionOf(this)?.log.info({ code: error.code }, 'socket sent a bad frame')
 }
 
 function onClose (this: WebSocket): void {

@@ -48,7 +48,7 @@ export class Sender {
   }
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE */
-  encode (room: string, message: Message): Buffer {
+  encode (room: string, message: Message): string {
     checkRoomName(room)
     return encodeMessage(message, this.#settings.maxMessage)
   }
@@ -65,19 +65,21 @@ export class Sender {
     }
   }
 
-  sendEncoded (room: string, payload: Buffer, volatile: boolean): Promise<Receipt> {
+  sendEncoded (room: string, text: string, volatile: boolean): Promise<Receipt> {
     const id = nextId()
     const channelName = this.#settings.prefix + room
     this.#counters.sent++
+    const published = this.#settings.broker.publish(channelName, volatile ? sealed(text) : text, id)
+    if (typeof published === 'number') return Promise.resolve({ id, subscribers: published })
     this.#sending++
-    const sending: Promise<Receipt> = this.#settings.broker.publish(channelName, volatile ? sealed(payload) : payload, id).then(subscribers => {
+    const sending: Promise<Receipt> = published.then(subscribers => {
       this.#done()
       return { id, subscribers }
     }, error => {
       this.#done()
       if (this.#settings.whenBrokerDown === 'local' && isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) {
         this.#warnDegraded({ err: error, room, id })
-        return this.#serveAlone(channelName, payload, volatile, id)
+        return this.#serveAlone(channelName, text, volatile, id)
       }
       this.#failed(sending, error, room, id)
       throw error
@@ -105,10 +107,10 @@ export class Sender {
     this.#warnFailed({ err, room, id })
   }
 
-  #serveAlone (channelName: string, payload: Buffer, volatile: boolean, id: string): Receipt {
+  #serveAlone (channelName: string, text: string, volatile: boolean, id: string): Receipt {
     this.#counters.degraded++
     const members = this.#membersOf(channelName)
-    members?.send(payload, volatile)
+    members?.send(text, volatile)
     this.#tellLater(channelName)
     return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
   }
@@ -125,7 +127,7 @@ export class Sender {
   async #tell (): Promise<void> {
     for (const channelName of this.#alone) {
       // One that nobody confirmed may have told them. To tell them twice does no harm.
-      const told = await this.#settings.broker.publish(channelName, RESYNC_FRAME, nextId()).then(() => true, () => false)
+      const told = await Promise.resolve(this.#settings.broker.publish(channelName, RESYNC_FRAME, nextId())).then(() => true, () => false)
       if (!told) break
       this.#alone.delete(channelName)
     }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import type { FastifyRequest } from 'fastify'
 import { randomBytes } from 'node:crypto'
 import { createApp, until } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
@@ -113,6 +114,22 @@ t.test('a good token is enough, however @fastify/jwt finds those of requests', a
     t.strictSame(await refusalOf(t, room.url, { token: 'nonsense' }), INVALID_TOKEN)
     await onlySees(t, room, member)
   }
+})
+
+t.test('a token stands in the headers only while it is checked', async t => {
+  const during: unknown[] = []
+  const after: unknown[] = []
+  const { url, token } = await createApp(t, {
+    jwt: { trusted: (request: FastifyRequest) => during.push(request.headers.authorization) > 0 },
+    route: { authorize: ({ request }) => after.push(request.headers.authorization) > 0 }
+  })
+  const jwt = token()
+  await join(t, url, jwt)
+  const client = await open(t, url, { headers: { authorization: 'Basic of-the-upgrade' } })
+  client.send({ token: jwt })
+  t.match(await client.next(), { data: { status: 'connected' } })
+  t.strictSame(during, [`Bearer ${jwt}`, `Bearer ${jwt}`])
+  t.strictSame(after, [undefined, 'Basic of-the-upgrade'])
 })
 
 t.test('who says nothing hears that the time is over', async t => {

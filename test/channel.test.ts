@@ -199,6 +199,24 @@ t.test('the drain begins in the moment in which the broker answers: nobody becom
   }
 })
 
+t.test('a socket is cut off in the moment in which the broker answers: it is no member, and nothing is left of it', async t => {
+  for (let turns = 0; turns < 12; turns++) {
+    const broker = new SlowBroker()
+    const { app, url, token } = await createApp(t, { rooms: { broker } })
+    const client = await open(t, url)
+    client.send({ token: token() })
+    const subscribe = await broker.next('subscribe')
+    const [socket] = app.websocketServer.clients
+    subscribe.allow()
+    for (let turn = 0; turn < turns; turn++) await null
+    socket?.terminate()
+    await client.closed
+    await until(() => app.ws.stats().connections === 0)
+    t.match(app.ws.stats(), { members: 0, rooms: 0 })
+    t.equal(await app.ws.count('cdr'), 0)
+  }
+})
+
 t.test('the broker forgets everything', async t => {
   t.test('every subscription is made again when it is back, and members are told to look again', async t => {
     const broker = new SlowBroker()

@@ -121,6 +121,22 @@ t.test('while `ws` holds something back, or looks different inside, it is left t
   t.strictSame(await dataOf(member, 2), [3, 4])
 })
 
+t.test('what is sent to one socket waits for what `ws` holds back, too', async t => {
+  let greet: (() => void) | undefined
+  const room = await createApp(t, { route: { onJoin ({ connection }) { greet = () => connection.send({ command: 'M', data: 1 }) } } })
+  const member = await join(t, room.url, room.token())
+  const [inside] = insides(room) as [Inside]
+  await until(() => greet !== undefined)
+  inside._sender._state = 1
+  greet?.()
+  send(room, 2)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(member.frames.length, 1)
+  inside._sender._state = 0
+  inside._sender.dequeue()
+  t.strictSame(await dataOf(member, 2), [1, 2])
+})
+
 t.test('compression', async t => {
   const text = 'one and the same sentence, again and again. '.repeat(200)
 

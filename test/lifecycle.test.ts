@@ -1,4 +1,7 @@
 import t from 'tap'
+import type { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import { endingOf, join, open, refusalOf, status } from './helpers/client.js'
@@ -205,6 +208,50 @@ t.test('what a hook threw that is no error comes to onError as the cause of one'
   })
   t.match(await refusalOf(t, url, { token: token() }), { code: 1011 })
   t.strictSame(causes, [true, 'down'])
+})
+
+t.test('a member keeps nothing of its upgrade in memory', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const upgrade: Array<WeakRef<object>> = []
+  const { app, url, token } = await createApp(t, {
+    setup (app) {
+      app.addHook('onRequest', async (request, reply) => {
+        upgrade.push(new WeakRef(request), new WeakRef(request.raw), new WeakRef(reply), new WeakRef(reply.raw))
+      })
+      app.get('/hook', { websocket: true }, app.manageWebsocket('cdr', {
+        authenticate: async request => { await request.jwtVerify() },
+        onJoin: async () => {},
+        onLeave: async () => {}
+      }))
+    }
+  })
+  const members = [await join(t, url, token()), await join(t, url.replace('/cdr/users/ws', '/hook'), token())]
+  const early = upgrade.splice(0)
+  // @fastify/jwt's own machinery remembers the last ones that it has checked.
+  for (let i = 0; i < 5; i++) members.push(await join(t, url, token()))
+  await until(() => {
+    collect()
+    return early.every(part => part.deref() === undefined)
+  })
+  t.equal(early.length, 8)
+  t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { subscribers: 1 })
+  for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
+})
+
+t.test('whoever waits for the end of the upgrade\'s response hears of it when the socket is a member', async t => {
+  let closed = 0
+  const { app, url, token } = await createApp(t, {
+    setup: app => {
+      app.addHook('onRequest', async (_request, reply) => { reply.raw.once('close', () => { closed++ }) })
+      app.get('/taken', { websocket: true, preHandler: async (_request, reply) => { reply.raw.detachSocket(reply.raw.socket as Socket) } }, app.manageWebsocket('cdr'))
+    }
+  })
+  await join(t, url, token())
+  t.equal(closed, 1)
+  await join(t, url.replace('/cdr/users/ws', '/taken'), token())
+  t.equal(closed, 1, 'unless the application has taken the response\'s socket itself')
+  t.match(app.ws.stats(), { members: 2 })
 })
 
 noStrays()

@@ -8,6 +8,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import fastifyRooms, { MemoryBroker, MemoryBus } from '../index.js'
 import type { RoomsOptions } from '../index.js'
 import { createApp, until } from './helpers/app.js'
+import { TestBroker } from './helpers/broker.js'
 import { endingOf, join, open } from './helpers/client.js'
 import { frame, openRaw } from './helpers/raw.js'
 import { watchForStrays } from './helpers/strays.js'
@@ -147,9 +148,9 @@ t.test('sockets may be served by a server of the application\'s own', async t =>
 t.test('a broker of the application\'s own carries the messages between its processes', async t => {
   const calls: string[] = []
   class OwnBroker extends MemoryBroker {
-    override async publish (channel: string, payload: Buffer): Promise<number> {
-      calls.push(`${channel} ${payload}`)
-      return await super.publish(channel, payload)
+    override async publish (channel: string, text: string): Promise<number> {
+      calls.push(`${channel} ${text}`)
+      return await super.publish(channel, text)
     }
   }
   const bus = new MemoryBus()
@@ -165,17 +166,19 @@ t.test('a broker of the application\'s own carries the messages between its proc
 })
 
 t.test('what a broker of the application\'s own hands over is checked: what is no message is counted and skipped', async t => {
-  const bus = new MemoryBus()
-  const { app, url, token, logs } = await createApp(t, { rooms: { broker: new MemoryBroker(bus), maxMessage: 100 } })
+  const broker = new TestBroker()
+  const { app, url, token, logs } = await createApp(t, { rooms: { broker, maxMessage: 100 } })
   const member = await join(t, url, token())
-  const stranger = new MemoryBroker(bus)
   for (const text of ['', 'hello', '[]', 'null', '7', '{}', '{"command":""}', '{"command":5}', '{"command":"WSStatus"}', '{"command":"WSPing"}', `{"command":"BIG","data":"${'x'.repeat(100)}"}`]) {
-    await stranger.publish('rooms:cdr', Buffer.from(text))
+    broker.events.message('rooms:cdr', text)
+    broker.events.message('rooms:cdr', Buffer.from(text))
   }
-  await stranger.publish('rooms:cdr', Buffer.from([0x7b, 0xff, 0x7d]))
-  await stranger.publish('rooms:cdr', Buffer.from('{"command":"GOOD"}'))
+  broker.events.message('rooms:cdr', Buffer.from([0x7b, 0xff, 0x7d]))
+  broker.events.message('rooms:cdr', '{"command":"GOOD"}')
+  broker.events.message('rooms:cdr', Buffer.from('{"command":"BETTER"}'))
   t.strictSame(await member.next(), { command: 'GOOD' })
-  t.match(app.ws.stats(), { received: 13, malformed: 12, delivered: 1 })
+  t.strictSame(await member.next(), { command: 'BETTER' })
+  t.match(app.ws.stats(), { received: 25, malformed: 23, delivered: 2 })
   t.match(logs.filter(({ msg }) => msg === 'skipped a broker payload that is no message'), [{ level: 40, channel: 'rooms:cdr', bytes: 0 }])
 })
 

@@ -7,11 +7,11 @@ export interface Broker {
   start (events: BrokerEvents): void
 
   /**
-   * Hands a payload to every process that is subscribed to the channel, this one included, in one order for all.
+   * Hands a text, as UTF-8, to every process that is subscribed to the channel, this one included, in one order for all.
    * @returns how many subscriptions the broker counted: processes, not members
    * @throws FST_ROOMS_BROKER_UNAVAILABLE when the message was certainly not sent, FST_ROOMS_SEND_UNKNOWN when it may have been
    */
-  publish (channel: string, payload: Buffer, id: string): Promise<number>
+  publish (channel: string, text: string, id: string): number | Promise<number>
 
   /** Resolves once the subscription is live: whatever is published from then on arrives. */
   subscribe (channel: string): Promise<void>
@@ -32,7 +32,8 @@ export interface Broker {
 
 /** What a broker tells the plugin. */
 export interface BrokerEvents {
-  message (channel: string, payload: Buffer): void
+  /** @param payload the text that was published, or its bytes; whoever has them as they came saves the decoding */
+  message (channel: string, payload: string | Buffer): void
   /** Subscriptions can be made. There are none yet: after a loss the plugin makes all of them again. */
   up (): void
   /** All subscriptions are gone, and messages may be missed until they are made again. */

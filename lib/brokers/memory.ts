@@ -21,10 +21,10 @@ export class MemoryBroker implements Broker {
     events.up()
   }
 
-  async publish (channel: string, payload: Buffer): Promise<number> {
+  publish (channel: string, text: string): number | Promise<number> {
     const subscribers = this.#bus.subscribers.get(channel)
     if (subscribers === undefined) return 0
-    for (const broker of subscribers) broker.#events?.message(channel, payload)
+    for (const broker of subscribers) broker.#events?.message(channel, text)
     return subscribers.size
   }
 

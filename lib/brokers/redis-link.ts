@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 
@@ -12,7 +13,7 @@ export interface RedisLink {
   /** For everything but subscriptions. */
   readonly commands: Redis | Cluster
   readonly subscriber: Redis | Cluster
-  publish (channel: string, payload: Buffer): Promise<number>
+  publish (channel: string, text: string): Promise<number>
   /** All or none. Channels of one call share the fate of the call. */
   subscribe (channels: string[]): Promise<unknown>
   unsubscribe (channels: string[]): Promise<unknown>
@@ -60,10 +61,14 @@ export async function createLink (source: RedisSource): Promise<RedisLink> {
 }
 
 function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
+  const gather = gathering(() => [commands])
   return {
     commands,
     subscriber,
-    publish: (channel, payload) => commands.publish(channel, payload),
+    publish: (channel, text) => {
+      gather()
+      return commands.publish(channel, text)
+    },
     subscribe: channels => subscriber.subscribe(...channels),
     unsubscribe: channels => subscriber.unsubscribe(...channels),
     // Redis hands a message to its subscribers before it confirms it, so this answer comes after the message.
@@ -86,16 +91,35 @@ function clusterLink (source: Cluster): RedisLink {
     lazyConnect: true,
     redisOptions
   } as never)
+  const gather = gathering(() => cluster.nodes())
   return {
     commands: cluster,
     subscriber: cluster,
-    publish: (channel, payload) => cluster.spublish(channel, payload) as Promise<number>,
+    publish: (channel, text) => {
+      gather()
+      return cluster.spublish(channel, text) as Promise<number>
+    },
     subscribe: ([channel]) => cluster.ssubscribe(channel as string),
     unsubscribe: ([channel]) => cluster.sunsubscribe(channel as string),
     // ioredis shows nobody the connections on which a Cluster's messages arrive, so nothing can be asked on them.
     flush: async () => await setTimeout(CLUSTER_GRACE),
     batch: 1,
     messageEvent: 'smessageBuffer'
+  }
+}
+
+/** Has what is sent within a turn leave in one write: ioredis writes each command at once, and the writes are most of the cost. */
+function gathering (clients: () => Redis[]): () => void {
+  let corked: Writable[] = []
+  const uncork = (): void => {
+    for (const stream of corked) stream.uncork()
+    corked = []
+  }
+  return () => {
+    if (corked.length > 0) return
+    corked = clients().map(({ stream }) => stream).filter(stream => stream !== undefined)
+    for (const stream of corked) stream.cork()
+    process.nextTick(uncork)
   }
 }
 

@@ -5,10 +5,10 @@ import { Occupancy } from './occupancy.js'
 import { PING_INTERVAL } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
 
-/** A command that Redis owes an answer to, and what to say when none comes. */
+/** The commands of one turn that Redis owes answers to. They leave together, so they share a deadline. */
 interface Owed {
-  readonly error: () => Error
-  readonly reject: (error: Error) => void
+  readonly expire: Array<() => void>
+  answers: number
 }
 
 interface SubscriptionRequest {
@@ -24,6 +24,7 @@ export class RedisBroker implements Broker {
   readonly #owed: Deadlines<Owed>
   readonly #subscribes: SubscriptionRequest[] = []
   readonly #unsubscribes: SubscriptionRequest[] = []
+  #turn: Owed | undefined
   #pinging: NodeJS.Timeout | undefined
   #closing = false
   #failed: ((error: Error) => void) | undefined
@@ -33,7 +34,7 @@ export class RedisBroker implements Broker {
     this.#occupancy = new Occupancy(link.commands, prefix, error => {
       if (!this.#closing) this.#failed?.(redacted(error) as Error)
     })
-    this.#owed = new Deadlines(publishTimeout, ({ reject, error }) => reject(error()))
+    this.#owed = new Deadlines(publishTimeout, ({ expire }) => { for (const one of expire) one() })
   }
 
   start (events: BrokerEvents): void {
@@ -67,14 +68,10 @@ export class RedisBroker implements Broker {
     this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL)
   }
 
-  async publish (channel: string, payload: Buffer, id: string): Promise<number> {
-    this.#assertReady()
-    try {
-      return await this.#bounded(this.#link.publish(channel, payload), () => new errors.FST_ROOMS_SEND_UNKNOWN(id))
-    } catch (cause) {
-      if (wasNotSent(cause)) throw unavailable(cause)
-      throw cause instanceof errors.FST_ROOMS_SEND_UNKNOWN ? cause : Object.assign(new errors.FST_ROOMS_SEND_UNKNOWN(id), { cause: redacted(cause) })
-    }
+  publish (channel: string, text: string, id: string): Promise<number> {
+    return this.#bounded(() => this.#link.publish(channel, text), cause => {
+      return wasNotSent(cause) ? unavailable(cause) : withCause(new errors.FST_ROOMS_SEND_UNKNOWN(id), cause)
+    })
   }
 
   subscribe (channel: string): Promise<void> {
@@ -89,41 +86,52 @@ export class RedisBroker implements Broker {
     this.#occupancy.report(channel, members)
   }
 
-  async count (channel: string): Promise<number> {
-    this.#assertReady()
-    try {
-      return await this.#bounded(this.#occupancy.count(channel), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE())
-    } catch (cause) {
-      throw unavailable(cause)
-    }
+  count (channel: string): Promise<number> {
+    return this.#bounded(() => this.#occupancy.count(channel), unavailable)
   }
 
   async flush (): Promise<void> {
-    if (this.#link.subscriber.status !== 'ready') throw new errors.FST_ROOMS_BROKER_UNAVAILABLE()
-    await this.#bounded(this.#link.flush(), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE())
+    await this.#bounded(() => this.#link.flush(), unavailable, this.#link.subscriber)
   }
 
   async close (): Promise<void> {
     this.#closing = true
     clearInterval(this.#pinging)
-    await this.#bounded(this.#occupancy.close(), () => new errors.FST_ROOMS_BROKER_UNAVAILABLE()).catch(() => {})
+    const leaving = this.#occupancy.close().catch(() => {})
+    await this.#bounded(() => leaving, unavailable).catch(() => {})
     this.#owed.expireAll()
     this.#owed.close()
     this.#link.subscriber.disconnect()
     this.#link.commands.disconnect()
   }
 
-  #assertReady (): void {
-    if (this.#link.commands.status !== 'ready') throw new errors.FST_ROOMS_BROKER_UNAVAILABLE()
+  /** @param failed makes the error, of what the work failed with, or of nothing when no answer came in time */
+  #bounded<T> (work: () => Promise<T>, failed: (cause?: unknown) => Error, { status } = this.#link.commands): Promise<T> {
+    if (status !== 'ready') return Promise.reject(unavailable())
+    return new Promise((resolve, reject) => {
+      const owed = this.#owedThisTurn()
+      owed.expire.push(() => reject(failed())) // which is nothing any more for one that is settled
+      work().then(value => {
+        this.#answered(owed)
+        resolve(value)
+      }, cause => {
+        this.#answered(owed)
+        reject(failed(cause))
+      })
+    })
   }
 
-  async #bounded<T> (work: Promise<T>, error: () => Error): Promise<T> {
-    return await new Promise<T>((resolve, reject) => {
-      const owed = { error, reject }
-      this.#owed.add(owed)
-      const settle = (): boolean => this.#owed.delete(owed)
-      work.then(value => { settle(); resolve(value) }, cause => { settle(); reject(cause) })
-    })
+  #owedThisTurn (): Owed {
+    if (this.#turn === undefined) {
+      this.#turn = { expire: [], answers: 0 }
+      this.#owed.add(this.#turn)
+      process.nextTick(() => { this.#turn = undefined })
+    }
+    return this.#turn
+  }
+
+  #answered (owed: Owed): void {
+    if (++owed.answers === owed.expire.length && owed !== this.#turn) this.#owed.delete(owed)
   }
 
   /** Requests of one turn go out as one command: after a reconnection, there may be thousands. */
@@ -159,15 +167,19 @@ function sendTogether (requests: SubscriptionRequest[], send: (channels: string[
 
 /** Whether Redis itself refused, or ioredis had nothing to write to. */
 function wasNotSent (error: unknown): boolean {
-  return isReply(error) || /^(Stream|Cluster) isn't /.test((error as Error).message)
+  return isReply(error) || /^(Stream|Cluster) isn't /.test((error as Error | undefined)?.message ?? '')
 }
 
 function isReply (error: unknown): boolean {
-  return (error as Error).name === 'ReplyError'
+  return (error as Error | undefined)?.name === 'ReplyError'
 }
 
-function unavailable (cause: unknown): Error {
-  return Object.assign(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), { cause: redacted(cause) })
+function unavailable (cause?: unknown): Error {
+  return withCause(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), cause)
+}
+
+function withCause (error: Error, cause: unknown): Error {
+  return cause === undefined ? error : Object.assign(error, { cause: redacted(cause) })
 }
 
 /** ioredis leaves the command on its errors, with the password or the message in it; they end in logs. */

@@ -9,7 +9,7 @@ import { createApp, until, untilJoined } from '../helpers/app.js'
 import { join } from '../helpers/client.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
-import { brokerSuite, start } from './suite.js'
+import { brokerSuite, publish, start } from './suite.js'
 
 const run = promisify(execFile)
 
@@ -63,16 +63,16 @@ t.test('a Redis Cluster', async t => {
     const cluster = connect(t, nodes)
     const a = await start(t, new RedisBroker(await createLink(cluster), settings))
     const channels = Array.from({ length: 12 }, (_, i) => `rooms:${i}`)
-    const publish = async (channel: string): Promise<number> => await a.broker.publish(channel, Buffer.from('hello'), channel).catch(() => -1)
+    const send = async (channel: string): Promise<number> => await publish(a, channel, 'hello', channel).catch(() => -1)
     await Promise.all(channels.map(channel => a.broker.subscribe(channel)))
     const victim = nodes[2] as RedisServer
     await victim.kill()
-    await until(async () => (await Promise.all(channels.map(publish))).includes(-1))
+    await until(async () => (await Promise.all(channels.map(send))).includes(-1))
     await victim.start()
     await until(async () => {
       // As a channel's reconciler does it, whenever the broker says that subscriptions were lost.
       await Promise.allSettled(channels.map(channel => a.broker.subscribe(channel)))
-      return (await Promise.all(channels.map(publish))).every(count => count === 1)
+      return (await Promise.all(channels.map(send))).every(count => count === 1)
     }, 30_000)
     t.ok(a.ups > 1, 'the broker has said so')
   })

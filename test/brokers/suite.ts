@@ -26,6 +26,11 @@ export async function start (t: Test, broker: Broker): Promise<Started> {
   return started
 }
 
+/** Whatever way a broker says how many it reached. */
+export async function publish ({ broker }: Started, channel: string, text: string, id: string): Promise<number> {
+  return await broker.publish(channel, text, id)
+}
+
 /**
  * What every broker must do. Run it against a broker of your own: `create` returns brokers that are joined with each
  * other, as those of several processes are.
@@ -42,7 +47,7 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       await a.broker.subscribe('rooms:cdr')
       await b.broker.subscribe('rooms:cdr')
       const payload = '{"command":"UPDATE_USER","data":"é ☃ \\u0000 \\r\\n"}'
-      t.equal(await a.broker.publish('rooms:cdr', Buffer.from(payload), '1'), 2)
+      t.equal(await publish(a, 'rooms:cdr', payload, '1'), 2)
       await until(() => a.messages.length === 1 && b.messages.length === 1)
       t.strictSame(a.messages, [{ channel: 'rooms:cdr', payload }])
       t.strictSame(b.messages, a.messages)
@@ -50,15 +55,15 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
 
     t.test('nobody is subscribed: the sender is told so', async t => {
       const [a] = await pair(t)
-      t.equal(await a.broker.publish('rooms:nobody', Buffer.from('{}'), '1'), 0)
+      t.equal(await publish(a, 'rooms:nobody', '{}', '1'), 0)
     })
 
     t.test('a channel is heard by its own subscribers only, also where its name looks like a pattern', async t => {
       const [a, b] = await pair(t)
       await a.broker.subscribe('rooms:a')
       await b.broker.subscribe('rooms:*')
-      await a.broker.publish('rooms:a', Buffer.from('1'), '1')
-      await a.broker.publish('rooms:*', Buffer.from('2'), '2')
+      await publish(a, 'rooms:a', '1', '1')
+      await publish(a, 'rooms:*', '2', '2')
       await until(() => a.messages.length === 1 && b.messages.length === 1)
       t.strictSame(a.messages, [{ channel: 'rooms:a', payload: '1' }])
       t.strictSame(b.messages, [{ channel: 'rooms:*', payload: '2' }])
@@ -68,7 +73,7 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const [a, b] = await pair(t)
       for (let i = 0; i < 200; i++) {
         await a.broker.subscribe(`rooms:${i}`)
-        await b.broker.publish(`rooms:${i}`, Buffer.from(String(i)), String(i))
+        await publish(b, `rooms:${i}`, String(i), String(i))
       }
       await until(() => a.messages.length === 200)
       // Each on its own channel, so their order is nobody's promise.
@@ -81,8 +86,8 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       await b.broker.subscribe('rooms:cdr')
       const sends: Array<Promise<number>> = []
       for (let i = 0; i < 500; i++) {
-        sends.push(a.broker.publish('rooms:cdr', Buffer.from(`a${i}`), `a${i}`))
-        sends.push(b.broker.publish('rooms:cdr', Buffer.from(`b${i}`), `b${i}`))
+        sends.push(publish(a, 'rooms:cdr', `a${i}`, `a${i}`))
+        sends.push(publish(b, 'rooms:cdr', `b${i}`, `b${i}`))
       }
       await Promise.all(sends)
       await until(() => a.messages.length === 1000 && b.messages.length === 1000)
@@ -97,7 +102,7 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const [a] = await pair(t)
       await a.broker.subscribe('rooms:cdr')
       for (let i = 1; i <= 50; i++) {
-        await a.broker.publish('rooms:cdr', Buffer.from('1'), String(i))
+        await publish(a, 'rooms:cdr', '1', String(i))
         await a.broker.flush()
         t.equal(a.messages.length, i)
       }
@@ -107,8 +112,8 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const [a, b] = await pair(t)
       await a.broker.subscribe('rooms:cdr')
       await a.broker.subscribe('rooms:cdr')
-      t.equal(await b.broker.publish('rooms:cdr', Buffer.from('1'), '1'), 1)
-      await b.broker.publish('rooms:cdr', Buffer.from('2'), '2')
+      t.equal(await publish(b, 'rooms:cdr', '1', '1'), 1)
+      await publish(b, 'rooms:cdr', '2', '2')
       await until(() => a.messages.length >= 2)
       t.strictSame(a.messages.map(({ payload }) => payload), ['1', '2'])
     })
@@ -117,10 +122,10 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const [a, b] = await pair(t)
       const channels = Array.from({ length: 1000 }, (_, i) => `rooms:${i}`)
       await Promise.all(channels.map(channel => a.broker.subscribe(channel)))
-      const counts = await Promise.all(channels.map(channel => b.broker.publish(channel, Buffer.from('1'), channel)))
+      const counts = await Promise.all(channels.map(channel => publish(b, channel, '1', channel)))
       t.ok(counts.every(count => count === 1))
       await Promise.all(channels.map(channel => a.broker.unsubscribe(channel)))
-      const after = await Promise.all(channels.map(channel => b.broker.publish(channel, Buffer.from('2'), channel)))
+      const after = await Promise.all(channels.map(channel => publish(b, channel, '2', channel)))
       t.ok(after.every(count => count === 0))
       await until(() => a.messages.length === 1000)
     })
@@ -131,7 +136,7 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       await b.broker.subscribe('rooms:cdr')
       await a.broker.unsubscribe('rooms:cdr')
       await a.broker.unsubscribe('rooms:never')
-      t.equal(await b.broker.publish('rooms:cdr', Buffer.from('1'), '1'), 1)
+      t.equal(await publish(b, 'rooms:cdr', '1', '1'), 1)
       await until(() => b.messages.length === 1)
       t.strictSame(a.messages, [])
     })
@@ -156,7 +161,7 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const [a, b] = await pair(t)
       await a.broker.subscribe('rooms:cdr')
       await a.broker.close()
-      await until(async () => await b.broker.publish('rooms:cdr', Buffer.from('1'), '1') === 0)
+      await until(async () => await publish(b, 'rooms:cdr', '1', '1') === 0)
       t.strictSame(a.messages.filter(({ payload }) => payload !== '1'), [])
       await a.broker.close()
       t.equal(a.downs, 0)

@@ -19,11 +19,11 @@ export class TestBroker extends MemoryBroker {
     super.start(events)
   }
 
-  override async publish (channel: string, payload: Buffer): Promise<number> {
+  override async publish (channel: string, text: string): Promise<number> {
     this.calls.push(`publish ${channel}`)
     await this.sending?.pass()
     if (this.failure !== undefined) throw this.failure
-    return await super.publish(channel, payload)
+    return await super.publish(channel, text)
   }
 
   override async subscribe (channel: string): Promise<void> {
