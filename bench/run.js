@@ -38,7 +38,7 @@ for (const difference of differences()) console.warn(`Beware: ${difference}.`)
 const start = performance.now()
 const chosen = wanted.length === 0 ? cases : cases.filter(({ name }) => wanted.includes(name))
 const redis = chosen.some(({ needsRedis }) => needsRedis) ? await startRedis() : undefined
-const options = { redis: redis?.url, rounds: quick ? 3 : 9, slice: quick ? 100 : 400, scale: number => quick ? Math.ceil(number / 10) : number }
+const options = { redis: redis?.url, rounds: quick ? 3 : 27, slice: quick ? 100 : 130, scale: number => quick ? Math.ceil(number / 10) : number }
 const results = []
 for (const { name, run } of chosen) {
   for (const result of await run(options)) {

@@ -5,6 +5,7 @@ import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
 import { checkRoomName } from './room.js'
+import { connectionOf, onError } from './route.js'
 import type { Route, Sockets } from './route.js'
 
 const kReply = Symbol('fastify-rooms.reply')
@@ -63,5 +64,14 @@ export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTi
   return {
     ...websocket,
     options: { maxBufferedChunks: 1_024, ...websocket?.options, maxPayload, maxFragments, closeTimeout, perMessageDeflate: perMessageDeflate !== false && SHARED_DEFLATE } as never,
+    // For sockets of rooms it is called only where the application listens to errors, too: see `listen`.
+    errorHandler (error, socket, request, reply) {
+      if (connectionOf(socket) !== undefined) onError.call(socket, error)
+      else if (websocket?.errorHandler !== undefined) websocket.errorHandler.call(this, error, socket, request, reply)
+      else {
+        request.log.error(error)
+        socket.terminate()
+      }
+    }
   }
 }

@@ -244,9 +244,8 @@ function release ({ raw }: FastifyReply): void {
 
 function listen (socket: OwnSocket, connection: RoomConnection): void {
   socket[kConnection] = connection
-  // @fastify/websocket's, which has been added just now, would keep the request and the reply for as long as the socket lives.
-  socket.off('error', socket.listeners('error').at(-1) as () => void)
-  socket.on('error', onError)
+  // @fastify/websocket's listener keeps request and reply for as long as the socket lives. If others listen, it stays.
+  if (socket.listenerCount('error') === 1) socket.removeAllListeners('error').on('error', onError)
   socket.on('message', onMessage)
   socket.on('ping', onSign)
   socket.on('pong', onSign)
@@ -264,7 +263,7 @@ function onSign (this: WebSocket): void {
 }
 
 /** `ws` has answered a bad frame with the right code already; to terminate, as @fastify/websocket does, would hide it. */
-function onError (this: WebSocket, error: Error & { code?: unknown }): void {
+export function onError (this: WebSocket, error: Error & { code?: unknown }): void {
   connectionOf(this)?.log.info({ code: error.code }, 'socket sent a bad frame')
 }
 

@@ -113,7 +113,7 @@ t.test('other WebSocket routes of the application work, and a fault in one is lo
 
 t.test('the application\'s own errorHandler gets the errors of its own sockets, and not those of rooms', async t => {
   const errors: unknown[][] = []
-  const { app, url, token } = await createApp(t, {
+  const { app, url, token, logs } = await createApp(t, {
     rooms: {
       websocket: {
         errorHandler (this: FastifyInstance, error, socket, request, reply) {
@@ -127,13 +127,19 @@ t.test('the application\'s own errorHandler gets the errors of its own sockets, 
   const broken = await open(t, url.replace('/cdr/users/ws', '/broken'))
   t.equal((await broken.closed).code, 4999)
   t.strictSame(errors.splice(0), [['broken', true, '/broken', 'function']])
-  const raw = await openRaw(t, url)
-  raw.write(frame(JSON.stringify({ token: token() })))
-  await raw.received('connected')
-  raw.write(frame('x', { rsv: 7 }))
-  t.equal(await raw.closeCode(), 1002)
-  await until(() => app.ws.stats().connections === 1)
-  t.strictSame(errors, [])
+  const heard: Error[] = []
+  for (const told of [0, 1]) {
+    const raw = await openRaw(t, url)
+    raw.write(frame(JSON.stringify({ token: token() })))
+    await raw.received('connected')
+    raw.write(frame('x', { rsv: 7 }))
+    t.equal(await raw.closeCode(), 1002)
+    await until(() => app.ws.stats().connections === 0)
+    t.strictSame(errors, [])
+    t.equal(logs.filter(({ msg }) => msg === 'socket sent a bad frame').length, told + 1)
+    t.equal(heard.length, told, 'an application that listens itself hears of it, too')
+    app.websocketServer.on('connection', socket => { socket.on('error', error => heard.push(error)) })
+  }
 })
 
 t.test('sockets may be served by a server of the application\'s own', async t => {

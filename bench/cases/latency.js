@@ -6,6 +6,9 @@ export const name = 'latency'
 export async function run ({ rounds, slice }) {
   const contest = await Contest.open(['rooms', 'ws', 'socketio'], { members: 1 })
   await contest.each(async entry => {
+    // First without pauses: with them it takes too long until all is compiled.
+    await entry.plan({ burst: 1, size: 200, stamped: true }, { perBurst: 1, listeners: 1 })
+    await entry.warmUp(2 * slice)
     await entry.plan({ burst: 1, size: 200, stamped: true }, { perBurst: 1, pause: 1, listeners: 1 })
     await entry.warmUp(slice)
   })

@@ -23,9 +23,12 @@ class Socket extends EventEmitter {
 const app = Fastify()
 await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } })
 await app.register(fastifyRooms, { keepAlive: 3_600_000, pongTimeout: 3_500_000 }) // nobody there answers a ping
+let upgrade
+app.addHook('onRequest', async request => { upgrade ??= request })
 app.get('/rooms/:room', { websocket: true }, app.manageWebsocket(request => request.params.room))
 const handler = app.manageWebsocket(request => `room-${request.params.number}`, { authenticate: false })
 await app.listen({ port: 0, host: '127.0.0.1' })
+;(await app.injectWS('/rooms/any')).terminate()
 
 let onAnswer
 let next = 0
@@ -65,7 +68,7 @@ async function join (count, step = 1) {
     const socket = new Socket()
     sockets.push(socket)
     next = (next + step) % wanted.rooms
-    handler.call(app, socket, { params: { number: next }, log: app.log })
+    handler.call(app, socket, Object.create(upgrade, { params: { value: { number: next } } }))
   }
   await answered
   return sockets
