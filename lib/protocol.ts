@@ -78,8 +78,9 @@ export function encodeMessage (message: Message, maxMessage: number): string {
     error.cause = cause
     throw error
   }
-  const bytes = Buffer.byteLength(text)
-  if (bytes > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(bytes, maxMessage)
+  // No character of a string is more than three bytes, so most need not be counted.
+  const most = text.length * 3
+  if (most > maxMessage && Buffer.byteLength(text) > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(Buffer.byteLength(text), maxMessage)
   return text
 }
 

@@ -4,7 +4,6 @@ import { GONE } from './connection.js'
 import type { RoomConnection } from './connection.js'
 import { FanOut, Turn } from './fanout.js'
 import { isMessage, isResync, isVolatile, RESYNC_FRAME, unsealed } from './protocol.js'
-import { checkRoomName } from './room.js'
 import { Sender } from './sender.js'
 import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
@@ -85,7 +84,7 @@ export class RoomTable {
    * @param announce is told whether the broker did not confirm in time
    */
   async join (name: string, connection: RoomConnection, announce: (degraded: boolean) => void): Promise<void> {
-    const channelName = this.#settings.prefix + name
+    const channelName = this.sender.channels.of(name)
     const room = this.#open(channelName)
     room.channel.hold()
     let live: boolean
@@ -105,7 +104,7 @@ export class RoomTable {
   /** Takes a connection out of all its rooms. */
   leaveAll (connection: RoomConnection): void {
     for (const name of connection.rooms) {
-      const channelName = this.#settings.prefix + name
+      const channelName = this.sender.channels.of(name)
       const room = this.#rooms.get(channelName) as Room // there is one for as long as it has a member
       room.members.delete(connection)
       this.#settings.broker.report(channelName, room.members.size)
@@ -115,8 +114,7 @@ export class RoomTable {
   }
 
   async count (name: string): Promise<number> {
-    checkRoomName(name)
-    return await this.#settings.broker.count(this.#settings.prefix + name)
+    return await this.#settings.broker.count(this.sender.channels.of(name))
   }
 
   /** Sends what waits for the end of this turn. */

@@ -5,7 +5,7 @@ import { isError } from './errors.js'
 import type { FanOut } from './fanout.js'
 import { nextId } from './id.js'
 import { encodeMessage, RESYNC_FRAME, sealed } from './protocol.js'
-import { checkRoomName } from './room.js'
+import { ChannelNames } from './room.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
 
@@ -21,6 +21,7 @@ const TELL_AGAIN = 250
 
 /** What goes from handlers to the broker, and what becomes of it when the broker cannot be reached. */
 export class Sender {
+  readonly channels: ChannelNames
   readonly #settings: SenderSettings
   readonly #counters: Counters
   /** The members of a channel's room in this process, if there are any. */
@@ -36,6 +37,7 @@ export class Sender {
 
   constructor (settings: SenderSettings, counters: Counters, log: FastifyBaseLogger, membersOf: (channelName: string) => FanOut | undefined) {
     this.#settings = settings
+    this.channels = new ChannelNames(settings.prefix)
     this.#counters = counters
     this.#membersOf = membersOf
     this.#warnDegraded = throttled(details => log.warn(details, 'broker unreachable, message served to this process only'))
@@ -49,7 +51,7 @@ export class Sender {
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE */
   encode (room: string, message: Message): string {
-    checkRoomName(room)
+    this.channels.of(room)
     return encodeMessage(message, this.#settings.maxMessage)
   }
 
@@ -67,7 +69,7 @@ export class Sender {
 
   sendEncoded (room: string, text: string, volatile: boolean): Promise<Receipt> {
     const id = nextId()
-    const channelName = this.#settings.prefix + room
+    const channelName = this.channels.of(room)
     this.#counters.sent++
     const published = this.#settings.broker.publish(channelName, volatile ? sealed(text) : text, id)
     if (typeof published === 'number') return Promise.resolve({ id, subscribers: published })

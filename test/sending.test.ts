@@ -198,4 +198,12 @@ t.test('stats say whether the broker is there, and what it complains of is logge
   ])
 })
 
+t.test('rooms may have any number of names', async t => {
+  const { app, url, token } = await createApp(t)
+  const member = await join(t, url, token())
+  for (let number = 0; number <= 10_000; number++) await app.ws.sendToRoom(`room-${number}`, { command: 'NOBODY' })
+  await app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  t.strictSame(await member.next(), { command: 'HELLO' })
+})
+
 noStrays()
