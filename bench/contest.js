@@ -116,11 +116,14 @@ export class Contest {
   }
 }
 
-/** A B C A B C …: what each measured, by its name and by what was measured. */
+/**
+ * A B C, C B A, A B C, …: what each measured, by its name and by what was measured. Who has just had a turn still collects
+ * its garbage, and does so beside whoever is next: that must not always be the same.
+ */
 export async function interleave (entries, rounds, measure) {
   const values = Object.fromEntries(entries.map(({ name }) => [name, {}]))
   for (let round = 0; round < rounds; round++) {
-    for (const entry of entries) {
+    for (const entry of round % 2 === 0 ? entries : entries.toReversed()) {
       for (const [metric, value] of Object.entries(await measure(entry))) {
         (values[entry.name][metric] ??= []).push(value)
       }

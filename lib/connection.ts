@@ -44,9 +44,14 @@ const BURST_SECONDS = 5
 
 /** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
 export class RoomConnection implements Connection {
+  // What each message needs comes first, so that it lies together in memory.
+  readonly socket: WebSocket
+  #ended = false
+  /** Whether the client has agreed to compression. */
+  readonly #compressed: boolean
+  readonly #host: ConnectionHost
   readonly id = nextId()
   readonly rooms = new Set<string>()
-  readonly socket: WebSocket
   readonly log: FastifyBaseLogger
   user: User | null = null
   userId: string | undefined
@@ -58,10 +63,6 @@ export class RoomConnection implements Connection {
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
   /** Is run once, when the connection has ended and had joined. */
   onLeave: (() => void) | undefined
-  /** Whether the client has agreed to compression. */
-  readonly #compressed: boolean
-  readonly #host: ConnectionHost
-  #ended = false
   #interrupt: ((reason: Error) => void) | undefined
   #allowance: number
   #allowanceAt = performance.now()

@@ -68,7 +68,9 @@ export class Turn {
  * same messages in the same order, and none holds up another.
  */
 export class FanOut {
-  readonly #members = new Set<RoomConnection>()
+  /** In a room of one, as those of single users are, which is spared a Set. */
+  #only: RoomConnection | undefined
+  #members: Set<RoomConnection> | undefined
   readonly #turn: Turn
   readonly #compressFrom: number
   readonly #delivered: (count: number) => void
@@ -84,22 +86,30 @@ export class FanOut {
   }
 
   get size (): number {
-    return this.#members.size
+    return this.#only !== undefined ? 1 : this.#members?.size ?? 0
   }
 
   /** A new member sees nothing of what was sent before, so that goes out first. */
   add (member: RoomConnection): void {
     this.flush()
+    if (this.size === 0) {
+      this.#only = member
+      return
+    }
+    this.#members ??= new Set()
+    if (this.#only !== undefined) this.#members.add(this.#only)
+    this.#only = undefined
     this.#members.add(member)
   }
 
   delete (member: RoomConnection): void {
-    this.#members.delete(member)
+    if (this.#only === member) this.#only = undefined
+    else this.#members?.delete(member)
   }
 
   /** @param volatile whether members who are behind in reading may miss it */
   send (payload: Payload, volatile = false): void {
-    if (this.#members.size === 0) return
+    if (this.size === 0) return
     if (this.#payloads === undefined) {
       this.#payloads = [payload]
       this.#turn.add(this)
@@ -121,7 +131,8 @@ export class FanOut {
     this.#volatile = undefined
     this.#bytes = 0
     let delivered = 0
-    for (const member of this.#members) delivered += member.deliver(batch)
+    if (this.#only !== undefined) delivered = this.#only.deliver(batch)
+    else if (this.#members !== undefined) for (const member of this.#members) delivered += member.deliver(batch)
     this.#delivered(delivered)
   }
 }

@@ -1,15 +1,21 @@
 import type { Broker, BrokerEvents } from './broker.js'
 
+/** What one broker has to do with a channel. */
+interface Presence {
+  readonly broker: MemoryBroker
+  subscribed: boolean
+  members: number
+}
+
 /** What brokers of one process share. Give the same bus to several applications, and they are one system. */
 export class MemoryBus {
-  readonly subscribers = new Map<string, Set<MemoryBroker>>()
-  readonly members = new Map<string, Map<MemoryBroker, number>>()
+  /** The arrays are replaced and never changed: a message may be on its way through one. */
+  readonly channels = new Map<string, readonly Presence[]>()
 }
 
 /** The broker of one process: nothing to install, and nothing that can fail. */
 export class MemoryBroker implements Broker {
   readonly #bus: MemoryBus
-  readonly #channels = new Set<string>()
   #events: BrokerEvents | undefined
 
   constructor (bus: MemoryBus = new MemoryBus()) {
@@ -22,49 +28,48 @@ export class MemoryBroker implements Broker {
   }
 
   publish (channel: string, text: string): number | Promise<number> {
-    const subscribers = this.#bus.subscribers.get(channel)
-    if (subscribers === undefined) return 0
-    for (const broker of subscribers) broker.#events?.message(channel, text)
-    return subscribers.size
+    let subscribers = 0
+    for (const { broker, subscribed } of this.#bus.channels.get(channel) ?? []) {
+      if (!subscribed) continue
+      subscribers++
+      broker.#events?.message(channel, text)
+    }
+    return subscribers
   }
 
   async subscribe (channel: string): Promise<void> {
-    this.#channels.add(channel)
-    const subscribers = this.#bus.subscribers.get(channel)
-    if (subscribers === undefined) {
-      this.#bus.subscribers.set(channel, new Set([this]))
-    } else {
-      subscribers.add(this)
-    }
+    this.#update(channel, { subscribed: true })
   }
 
   async unsubscribe (channel: string): Promise<void> {
-    this.#channels.delete(channel)
-    const subscribers = this.#bus.subscribers.get(channel)
-    subscribers?.delete(this)
-    if (subscribers?.size === 0) this.#bus.subscribers.delete(channel)
+    this.#update(channel, { subscribed: false })
   }
 
   report (channel: string, members: number): void {
-    const reports = this.#bus.members.get(channel)
-    if (members > 0) {
-      if (reports === undefined) this.#bus.members.set(channel, new Map([[this, members]]))
-      else reports.set(this, members)
-    } else if (reports?.delete(this) === true && reports.size === 0) {
-      this.#bus.members.delete(channel)
-    }
+    this.#update(channel, { members })
   }
 
   async count (channel: string): Promise<number> {
     let count = 0
-    for (const members of this.#bus.members.get(channel)?.values() ?? []) count += members
+    for (const { members } of this.#bus.channels.get(channel) ?? []) count += members
     return count
   }
 
   async flush (): Promise<void> {}
 
   async close (): Promise<void> {
-    for (const channel of [...this.#channels]) await this.unsubscribe(channel)
-    for (const channel of [...this.#bus.members.keys()]) this.report(channel, 0)
+    for (const channel of this.#bus.channels.keys()) this.#update(channel, { subscribed: false, members: 0 })
+  }
+
+  /** There is nothing about a channel that nobody has to do with. */
+  #update (channel: string, change: Partial<Presence>): void {
+    const all = this.#bus.channels.get(channel) ?? []
+    const known = all.find(({ broker }) => broker === this)
+    const own = Object.assign(known ?? { broker: this, subscribed: false, members: 0 }, change)
+    const needed = own.subscribed || own.members > 0
+    if (needed === (known !== undefined)) return
+    const others = needed ? [...all, own] : all.filter(presence => presence !== own)
+    if (others.length > 0) this.#bus.channels.set(channel, others)
+    else this.#bus.channels.delete(channel)
   }
 }

@@ -69,6 +69,16 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       t.strictSame(b.messages, [{ channel: 'rooms:*', payload: '2' }])
     })
 
+    t.test('who has members and is not subscribed is counted, and hears nothing', async t => {
+      const [a, b] = await pair(t)
+      await a.broker.subscribe('rooms:a')
+      b.broker.report('rooms:a', 1)
+      await until(async () => await a.broker.count('rooms:a') === 1)
+      t.equal(await publish(a, 'rooms:a', '1', '1'), 1)
+      await until(() => a.messages.length === 1)
+      t.strictSame(b.messages, [])
+    })
+
     t.test('what is published once subscribe has resolved arrives, 200 times of 200', async t => {
       const [a, b] = await pair(t)
       for (let i = 0; i < 200; i++) {
