@@ -10,6 +10,7 @@ import { frame, sizeOf, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
 
 export interface ConnectionLimits {
+  perMessageDeflate: unknown
   maxBuffered: number
   maxMessage: number
   messageRate: number
@@ -71,7 +72,7 @@ export class RoomConnection implements Connection {
     this.socket = socket
     this.log = log
     this.#host = host
-    this.#compressed = socket.extensions.includes('permessage-deflate')
+    this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
     this.#allowance = host.limits.messageRate * BURST_SECONDS
   }
 

@@ -245,7 +245,8 @@ function release ({ raw }: FastifyReply): void {
 function listen (socket: OwnSocket, connection: RoomConnection): void {
   socket[kConnection] = connection
   // @fastify/websocket's listener keeps request and reply for as long as the socket lives. If others listen, it stays.
-  if (socket.listenerCount('error') === 1) socket.removeAllListeners('error').on('error', onError)
+  const [theirs, ...others] = socket.listeners('error')
+  if (theirs !== undefined && others.length === 0) socket.on('error', onError).off('error', theirs as () => void)
   socket.on('message', onMessage)
   socket.on('ping', onSign)
   socket.on('pong', onSign)

@@ -38,15 +38,17 @@ export class MemoryBroker implements Broker {
   }
 
   async subscribe (channel: string): Promise<void> {
-    this.#update(channel, { subscribed: true })
+    this.#presence(channel).subscribed = true
   }
 
   async unsubscribe (channel: string): Promise<void> {
-    this.#update(channel, { subscribed: false })
+    this.#presence(channel).subscribed = false
+    this.#tidy(channel)
   }
 
   report (channel: string, members: number): void {
-    this.#update(channel, { members })
+    this.#presence(channel).members = members
+    if (members === 0) this.#tidy(channel)
   }
 
   async count (channel: string): Promise<number> {
@@ -58,18 +60,24 @@ export class MemoryBroker implements Broker {
   async flush (): Promise<void> {}
 
   async close (): Promise<void> {
-    for (const channel of this.#bus.channels.keys()) this.#update(channel, { subscribed: false, members: 0 })
+    for (const channel of this.#bus.channels.keys()) {
+      Object.assign(this.#presence(channel), { subscribed: false, members: 0 })
+      this.#tidy(channel)
+    }
   }
 
-  /** There is nothing about a channel that nobody has to do with. */
-  #update (channel: string, change: Partial<Presence>): void {
+  #presence (channel: string): Presence {
     const all = this.#bus.channels.get(channel) ?? []
-    const known = all.find(({ broker }) => broker === this)
-    const own = Object.assign(known ?? { broker: this, subscribed: false, members: 0 }, change)
-    const needed = own.subscribed || own.members > 0
-    if (needed === (known !== undefined)) return
-    const others = needed ? [...all, own] : all.filter(presence => presence !== own)
-    if (others.length > 0) this.#bus.channels.set(channel, others)
+    for (const presence of all) if (presence.broker === this) return presence
+    const own = { broker: this, subscribed: false, members: 0 }
+    this.#bus.channels.set(channel, [...all, own])
+    return own
+  }
+
+  /** Nothing is kept about a channel with which nobody has to do any more. */
+  #tidy (channel: string): void {
+    const needed = this.#bus.channels.get(channel)?.filter(({ subscribed, members }) => subscribed || members > 0)
+    if (needed !== undefined && needed.length > 0) this.#bus.channels.set(channel, needed)
     else this.#bus.channels.delete(channel)
   }
 }
