@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { WebSocketServer } from 'ws'
+import type { RoomConnection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import type { Requests } from './reply.js'
 import type { RoomTable } from './rooms.js'
@@ -11,10 +13,15 @@ export interface DrainSettings {
   closeTimeout: number
 }
 
+/** Sockets that are sent away together, and the time from then until the next are, in milliseconds. */
+const SHARE = 30
+const STEP = 20
+
 /**
  * The end of the sockets when the application closes. Handlers that are still at work come first, with what they send;
- * then everyone is told to come back, elsewhere; whoever does not answer is cut off when the time is over. `onLeave` has the rest of the time. Only then
- * may the server close: it waits for every connection, and would wait for a frozen client for ever.
+ * then everyone is told to come back, elsewhere; whoever does not answer is cut off when the time is over. `onLeave` has
+ * the rest of the time. Only then may the server close: it waits for every connection, and would wait for a frozen
+ * client for ever.
  */
 export async function drain (
   { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable, upgrades: Upgrades
@@ -23,10 +30,23 @@ export async function drain (
   sockets.drain()
   upgrades.drain()
   await within(Math.max(0, drainTimeout - closeTimeout), requests.settled().then(() => rooms.settled()))
-  for (const connection of sockets.connections) connection.end('restarting')
+  await sendAway([...sockets.connections], end - closeTimeout - performance.now())
   await within(end - performance.now(), upgrades.settled().then(() => sockets.empty()))
   for (const connection of sockets.connections) connection.terminate()
   upgrades.close()
+}
+
+/**
+ * Whoever is sent away comes back at once, to processes that have others to serve: 2,000 take more than a second, so that
+ * no tenth of a second sees more than a tenth of them. More of them go faster, to be gone in time.
+ * @param ms how long it may take
+ */
+async function sendAway (connections: readonly RoomConnection[], ms: number): Promise<void> {
+  const share = Math.max(SHARE, Math.ceil(connections.length / Math.max(1, Math.floor(ms / STEP))))
+  for (let from = 0; from < connections.length; from += share) {
+    if (from > 0) await sleep(STEP)
+    for (const connection of connections.slice(from, from + share)) connection.end('restarting')
+  }
 }
 
 /** What a socket had written when its upgrade came, so that an answer is noticed. */

@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
 import { WebSocket } from 'ws'
+import type { RoomsOptions } from '../index.js'
 import { buildApp, createApp, until } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { Client, join, open } from './helpers/client.js'
@@ -45,6 +46,23 @@ t.test('open sockets are told to come back, with 1012', async t => {
     t.strictSame(client.frames.at(-1), RESTARTING)
   }
   t.match(running.app.ws.stats(), { connections: 0, members: 0, waiting: 0, ended: { restarting: 3 } })
+})
+
+t.test('many are sent away one share after the other, so that they do not all come back at once', async t => {
+  const sharesOf = async (rooms: RoomsOptions): Promise<number[]> => {
+    const { app, url } = await createApp(t, { rooms })
+    await Promise.all(Array.from({ length: 70 }, () => open(t, url)))
+    const shares = [0]
+    const watching = setInterval(() => {
+      const { restarting = 0 } = app.ws.stats().ended
+      if (restarting !== shares.at(-1)) shares.push(restarting)
+    }, 1)
+    await app.close()
+    clearInterval(watching)
+    return shares
+  }
+  t.strictSame(await sharesOf({}), [0, 30, 60, 70])
+  t.strictSame(await sharesOf({ drainTimeout: 1_000, closeTimeout: 1_000 }), [0, 70], 'unless there is no time')
 })
 
 t.test('one client is frozen and another reconnects in a loop: closing takes no longer than drainTimeout and a second', async t => {
