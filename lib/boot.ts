@@ -11,7 +11,7 @@ import type { Route, Sockets } from './route.js'
 const kReply = Symbol('fastify-rooms.reply')
 type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 
-const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'onJoin', 'onLeave', 'onError'] as const
+const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
 export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions) {

@@ -51,6 +51,8 @@ export class RoomConnection implements Connection {
   /** Whether the client has agreed to compression. */
   readonly #compressed: boolean
   readonly #host: ConnectionHost
+  /** Messages of rooms that wait until a snapshot has gone out, if one is to. */
+  #held: Batch[] | undefined
   readonly id = nextId()
   readonly rooms = new Set<string>()
   readonly log: FastifyBaseLogger
@@ -64,6 +66,7 @@ export class RoomConnection implements Connection {
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
   /** Is run once, when the connection has ended and had joined. */
   onLeave: (() => void) | undefined
+  #heldBytes = 0
   #interrupt: ((reason: Error) => void) | undefined
   #allowance: number
   #allowanceAt = performance.now()
@@ -110,6 +113,7 @@ export class RoomConnection implements Connection {
   /** The messages of a room. @returns how many the socket took */
   deliver (batch: Batch): number {
     if (!this.open) return 0
+    if (this.#held !== undefined) return this.#keep(this.#held, batch)
     const stream = streamOf(this.socket)
     const waiting = stream === undefined ? this.socket.bufferedAmount : stream.writableLength
     const behind = waiting > 0
@@ -119,6 +123,19 @@ export class RoomConnection implements Connection {
     if (stream !== undefined) stream.write(bytes)
     else for (const payload of payloads) this.socket.send(payload, TEXT)
     return payloads.length
+  }
+
+  /** Has messages of rooms wait for a snapshot. */
+  hold (): void {
+    this.#held = []
+  }
+
+  /** Sends the snapshot, and what has come since it was begun. */
+  release (snapshot: string): void {
+    if (!this.write(snapshot)) return
+    const held = this.#held as Batch[]
+    this.#held = undefined
+    for (const batch of held) this.#host.counters.delivered += this.deliver(batch)
   }
 
   /** Ends the socket for a cause of the protocol's table. */
@@ -192,6 +209,13 @@ export class RoomConnection implements Connection {
     return this.#allowance >= 0
   }
 
+  #keep (held: Batch[], batch: Batch): number {
+    held.push(batch)
+    this.#heldBytes += batch.bytes(false, false).length
+    if (this.#heldBytes > this.#host.limits.maxBuffered) this.end('overloaded')
+    return 0
+  }
+
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */
   #isFull (bytes: number): boolean {
     if (bytes <= this.#host.limits.maxBuffered) return false
@@ -201,6 +225,7 @@ export class RoomConnection implements Connection {
 
   #finish (cause: End): void {
     this.#ended = true
+    this.#held = undefined
     this.#host.counters.end(cause)
     this.#host.ended(this, cause)
     this.interrupt(GONE)

@@ -67,6 +67,15 @@ export const errors = {
     '`authenticate`, the room function and `authorize` together took longer than `authTimeout` (%s ms).', 503
   ),
 
+  FST_ROOMS_SNAPSHOT_TIMEOUT: createError(
+    'FST_ROOMS_SNAPSHOT_TIMEOUT',
+    '`snapshot` took longer than `snapshotTimeout` (%s ms).', 503
+  ),
+  FST_ROOMS_SNAPSHOT_TOO_LARGE: createError(
+    'FST_ROOMS_SNAPSHOT_TOO_LARGE',
+    'The snapshot is %s bytes long, more than `maxSnapshot` (%s). Return less, and let clients fetch the rest, or raise the option.', 500, RangeError
+  ),
+
   // Frames of clients: told to the client as a WSError.
   FST_ROOMS_NO_COMMANDS: createError(
     'FST_ROOMS_NO_COMMANDS',

@@ -20,6 +20,9 @@ export const DEFAULTS = {
   maxBuffered: 1_024 * 1_024, // bytes per socket
   maxWaiting: 1_000, // sockets
   messageRate: 100, // per second and socket
+  snapshotTimeout: 5_000, // ms
+  maxSnapshot: 512 * 1_024, // bytes
+  maxSnapshots: 100, // at a time
   keepAlive: 25_000, // ms
   pongTimeout: 8_000, // ms
   closeTimeout: 2_000, // ms
@@ -47,6 +50,7 @@ const hooks = {
   authorize: aFunction('be a function that returns true for those who may enter'),
   userId: aFunction('be a function of the user'),
   expiresAt: aFunction('be a function that returns seconds since 1970'),
+  snapshot: aFunction('be a function that returns what a new member is to see first'),
   onJoin: aFunction('be a function'),
   onLeave: aFunction('be a function'),
   onError: aFunction('be a function')
@@ -73,6 +77,9 @@ const PLUGIN_SCHEMA = Type.Object({
   maxBuffered: bytes,
   maxWaiting: count('be a whole number of sockets, at least 1'),
   messageRate: count('be a whole number of messages per second, at least 1'),
+  snapshotTimeout: ms,
+  maxSnapshot: bytes,
+  maxSnapshots: count('be a whole number, at least 1'),
   keepAlive: ms,
   pongTimeout: ms,
   closeTimeout: ms,
@@ -99,6 +106,7 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
   }
   mustBeLess('pongTimeout', 'keepAlive', 'a ping must be answered before the next one')
   mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
+  mustBeLess('maxSnapshot', 'maxBuffered', 'a snapshot would otherwise end its socket as too slow')
   if (options.maxAuthPayload > options.maxPayload) invalid('maxAuthPayload', `(${options.maxAuthPayload}) cannot be more than maxPayload (${options.maxPayload}), which holds for all messages`)
   const closing = options.drainTimeout + options.closeTimeout
   if (pluginTimeout > 0 && closing >= pluginTimeout) {

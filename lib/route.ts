@@ -13,6 +13,8 @@ import { KeepAlive } from './keepalive.js'
 import { connectedFrame, errorFrame, parseObject, PONG_FRAME } from './protocol.js'
 import { checkRoomName } from './room.js'
 import type { RoomTable } from './rooms.js'
+import { Snapshots } from './snapshot.js'
+import type { SnapshotLimits } from './snapshot.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
 
@@ -26,7 +28,7 @@ export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
 
 type RoomFunction = Exclude<RoomOf, string>
 
-export interface SocketSettings extends ConnectionLimits, HandshakeLimits {
+export interface SocketSettings extends ConnectionLimits, HandshakeLimits, SnapshotLimits {
   keepAlive: number
   pongTimeout: number
 }
@@ -46,6 +48,7 @@ export class Sockets implements ConnectionHost {
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
   readonly #expiry = new Expiry()
+  readonly #snapshots: Snapshots
   readonly #interval: number
   #draining = false
   #emptied: (() => void) | undefined
@@ -58,6 +61,7 @@ export class Sockets implements ConnectionHost {
     this.limits = settings
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
+    this.#snapshots = new Snapshots(settings)
     this.#interval = settings.keepAlive
     this.#warnSlow = throttled(details => log.warn(details, 'client is too far behind in reading and was cut off'))
   }
@@ -100,9 +104,12 @@ export class Sockets implements ConnectionHost {
         : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
-      const announce = this.#announce.bind(this, connection, room, expiresAt)
-      await this.#rooms.join(room, connection, announce)
+      await this.#rooms.join(room, connection, degraded => {
+        this.#announce(connection, room as string, expiresAt, degraded)
+        if (route.snapshot !== undefined) connection.hold()
+      })
       release(reply)
+      if (route.snapshot !== undefined) await this.#sendSnapshot(route, connection, room, request)
       if (connection.open) await this.#joined(route, connection, room, request)
     } catch (error) {
       this.#refuse(route, connection, room, error)
@@ -115,6 +122,18 @@ export class Sockets implements ConnectionHost {
     if (!connection.open) return
     this.#keepAlive.add(connection)
     connection.write(connectedFrame(connection.id, this.#interval, room, degraded))
+  }
+
+  /** What the room looks like comes after `connected`, and before all that has happened in it since. */
+  async #sendSnapshot (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
+    const entry = { user: connection.user, room, params: request.params, request }
+    try {
+      connection.release(await this.#snapshots.take(connection, () => route.snapshot?.(entry)))
+    } catch (error) {
+      if (error === GONE) return
+      this.#report(route, connection, room, error, 'snapshot failed')
+      connection.end('unavailable')
+    }
   }
 
   /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
@@ -212,6 +231,7 @@ export class Sockets implements ConnectionHost {
 
   close (): void {
     this.handshakes.close()
+    this.#snapshots.close()
     this.#keepAlive.close()
     this.#expiry.close()
   }

@@ -25,7 +25,7 @@ const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
 const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
-  redis: true, broker: true, authenticate: true, authorize: true, onJoin: true, onLeave: true, onError: true, websocket: true
+  redis: true, broker: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
 }
 /** Options whose default is a function, which says it in words. */
 const USER_HOOKS = { userId: 'user.sub ?? user.id', expiresAt: 'user.exp' }
@@ -174,7 +174,7 @@ t.test('the client of docs/protocol.md comes back where it should, and only ther
 
 t.test('docs/options.md has every option, with its default', async t => {
   const described = sections('docs/options.md', 3)
-  t.strictSame([...described.keys()].sort(), OPTIONS.map(name => `\`${name}\``))
+  t.strictSame([...described.keys()].sort(), OPTIONS.map(name => `\`${name}\``).sort())
   for (const [name, value] of Object.entries(DEFAULTS)) {
     const text = described.get(`\`${name}\``) ?? ''
     const expected = typeof value === 'function' ? USER_HOOKS[name as keyof typeof USER_HOOKS] : literal(value)

@@ -78,7 +78,13 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
   userId?: ((user: User) => string | number | undefined | Promise<string | number | undefined>) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
   expiresAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
-  /** After `connected` was sent. A failure ends the socket with 1011, whatever its `statusCode`. */
+  /**
+   * What a new member is to see first, as the `data` of a `WSSnapshot`. It is taken when messages of the room arrive
+   * already, and sent ahead of them, so that nothing falls between. Messages may tell what is in it: clients must bear that.
+   * A failure ends the socket with 1011.
+   */
+  snapshot?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => unknown) | undefined
+  /** After `connected` and the snapshot were sent. A failure ends the socket with 1011, whatever its `statusCode`. */
   onJoin?: ((event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
   /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
   onLeave?: ((event: { connection: Connection, room: string }) => void | Promise<void>) | undefined
@@ -123,6 +129,12 @@ export interface RoomsOptions extends Hooks {
   maxWaiting?: number | undefined
   /** Messages per second that one client may send on average; five seconds' worth may come at once. @default 100 */
   messageRate?: number | undefined
+  /** How long `snapshot` may take. @default 5000 */
+  snapshotTimeout?: number | undefined
+  /** Of a snapshot, as JSON; less than `maxBuffered`. @default 524288 */
+  maxSnapshot?: number | undefined
+  /** Snapshots that are taken at the same time in this process; others wait. @default 100 */
+  maxSnapshots?: number | undefined
   /** Between two pings of one socket. @default 25000 */
   keepAlive?: number | undefined
   /** From a ping to a sign of life. @default 8000 */

@@ -69,6 +69,10 @@ describe('registration', () => {
       authorize: () => true,
       userId: () => 7,
       expiresAt: () => undefined,
+      snapshot: async () => [],
+      snapshotTimeout: 1,
+      maxSnapshot: 1,
+      maxSnapshots: 1,
       onJoin: () => {},
       onLeave: async () => {},
       onError: () => {}
@@ -193,6 +197,13 @@ describe('manageWebsocket', () => {
         expect(request.params).type.toBe<{ id: string }>()
         return user?.roles.includes(params.id) === true
       },
+      snapshot ({ user, room, params, request }) {
+        expect(user).type.toBe<Account | null>()
+        expect(room).type.toBe<string>()
+        expect(params).type.toBe<{ id: string }>()
+        expect(request.query).type.toBe<{ since: string }>()
+        return []
+      },
       onJoin ({ connection, room, request }) {
         expect(connection).type.toBe<Connection>()
         expect(room).type.toBe<string>()
@@ -291,7 +302,7 @@ describe('a connection', () => {
 describe('brokers', () => {
   class OwnBroker implements Broker {
     start (_events: BrokerEvents): void {}
-    async publish (_channel: string, payload: Buffer): Promise<number> { return payload.length }
+    async publish (_channel: string, text: string): Promise<number> { return text.length }
     async subscribe (_channel: string): Promise<void> {}
     async unsubscribe (_channel: string): Promise<void> {}
     report (_channel: string, _members: number): void {}

@@ -1,0 +1,68 @@
+import type { RoomConnection } from './connection.js'
+import { Deadlines } from './deadlines.js'
+import { errors } from './errors.js'
+
+export interface SnapshotLimits {
+  snapshotTimeout: number
+  maxSnapshot: number
+  maxSnapshots: number
+}
+
+/**
+ * What a room looks like, for those who enter it. When a process restarts, all its clients come at once, and each asks
+ * for the same again: only a number of them at a time, the others in the order in which they came.
+ */
+export class Snapshots {
+  readonly #limits: SnapshotLimits
+  readonly #running: Deadlines<RoomConnection>
+  readonly #queue: Array<() => void> = []
+
+  constructor (limits: SnapshotLimits) {
+    this.#limits = limits
+    this.#running = new Deadlines(limits.snapshotTimeout, connection => {
+      connection.interrupt(new errors.FST_ROOMS_SNAPSHOT_TIMEOUT(limits.snapshotTimeout))
+    })
+  }
+
+  /**
+   * @returns the frame
+   * @throws GONE; FST_ROOMS_SNAPSHOT_TIMEOUT, FST_ROOMS_SNAPSHOT_TOO_LARGE, FST_ROOMS_INVALID_MESSAGE; what the work throws
+   */
+  async take (connection: RoomConnection, work: () => unknown): Promise<string> {
+    const data = await new Promise((resolve, reject) => {
+      this.#queue.push(() => { this.#run(connection, work).then(resolve, reject) })
+      this.#next()
+    })
+    return this.#encode(data)
+  }
+
+  close (): void {
+    this.#running.close()
+  }
+
+  #next (): void {
+    if (this.#running.size < this.#limits.maxSnapshots) this.#queue.shift()?.()
+  }
+
+  async #run (connection: RoomConnection, work: () => unknown): Promise<unknown> {
+    this.#running.add(connection)
+    try {
+      return await Promise.resolve().then(() => connection.until(work)) // never at once: thousands may have left while they waited
+    } finally {
+      this.#running.delete(connection)
+      this.#next()
+    }
+  }
+
+  #encode (data: unknown): string {
+    let text: string
+    try {
+      text = JSON.stringify({ command: 'WSSnapshot', data })
+    } catch (cause) {
+      throw Object.assign(new errors.FST_ROOMS_INVALID_MESSAGE('what `snapshot` returned cannot be written as JSON.'), { cause })
+    }
+    const bytes = Buffer.byteLength(text)
+    if (bytes > this.#limits.maxSnapshot) throw new errors.FST_ROOMS_SNAPSHOT_TOO_LARGE(bytes, this.#limits.maxSnapshot)
+    return text
+  }
+}
