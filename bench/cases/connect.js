@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Entry, interleave } from '../contest.js'
 
 const CONTENDERS = ['rooms', 'hand', 'socketio']
-const MOST_ROUNDS = 5
+const MOST_ROUNDS = 9
 const SETTLE = 300 // ms
 
 /** Authenticated sockets that do nothing: what it costs to let one in, and to keep it. */

@@ -10,7 +10,7 @@ export async function run ({ rounds, slice }) {
     await entry.plan({ burst: 1, size: 200, stamped: true }, { perBurst: 1, listeners: 1 })
     await entry.warmUp(2 * slice)
     await entry.plan({ burst: 1, size: 200, stamped: true }, { perBurst: 1, pause: 1, listeners: 1 })
-    await entry.warmUp(3 * slice)
+    await entry.warmUp(3 * slice) // with the pauses, a slice has few messages otherwise
   })
   const values = await interleave(contest.entries, rounds, entry => entry.run())
   await contest.close()
