@@ -1,6 +1,6 @@
 import { Contest, interleave } from '../contest.js'
 
-const CONTENDERS = ['rooms', 'floor', 'bun', 'ws', 'socketio']
+const CONTENDERS = ['rooms', 'floor', 'joined', 'bun', 'ws', 'socketio']
 const SIZE = 200 // bytes of JSON
 
 /** One room, one message to all: what a delivery costs the server when messages come alone, and when they come together. */

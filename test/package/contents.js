@@ -32,7 +32,7 @@ function compiled () {
 }
 
 function documents () {
-  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md')).map(file => `docs/${file}`)
+  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => /\.(md|svg)$/.test(file)).map(file => `docs/${file}`)
   return [...DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file))), ...pages]
 }
 
