@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateHook, User } from '../types/index.js'
+import { isThenable } from './connection.js'
 import { errors } from './errors.js'
 import type { Cause } from './protocol.js'
 
@@ -159,8 +160,4 @@ function statusOf (error: unknown): unknown {
   } catch {
     return 500
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | undefined)?.then === 'function'
 }

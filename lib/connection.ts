@@ -33,10 +33,6 @@ export interface ConnectionHost {
 /** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
 export const GONE = new Error('The client has left.')
 
-function isThenable<T> (value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
-}
-
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
 const TEXT = { binary: false, compress: false }
@@ -231,4 +227,9 @@ export class RoomConnection implements Connection {
     this.interrupt(GONE)
     this.onLeave?.()
   }
+}
+
+/** Whether a hook's answer is still to come. */
+export function isThenable<T> (value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
