@@ -58,7 +58,7 @@ export class Sender {
   /** When nobody awaits the promise, a rejection is logged and ends nothing. */
   send (room: string, message: Message, options?: SendOptions): Promise<Receipt> {
     try {
-      return this.sendEncoded(room, this.encode(room, message), options?.volatile === true)
+      return this.sendEncoded(room, encodeMessage(message, this.#settings.maxMessage), options?.volatile === true)
     } catch (error) {
       this.#counters.sent++
       const failing = Promise.reject(error)
@@ -71,7 +71,7 @@ export class Sender {
     const id = nextId()
     const channelName = this.channels.of(room)
     this.#counters.sent++
-    const published = this.#settings.broker.publish(channelName, volatile ? sealed(text) : text, id)
+    const published = this.#publish(channelName, volatile ? sealed(text) : text, id)
     if (typeof published === 'number') return Promise.resolve({ id, subscribers: published })
     this.#sending++
     const sending: Promise<Receipt> = published.then(subscribers => {
@@ -97,6 +97,15 @@ export class Sender {
   close (): void {
     this.#closed = true
     clearTimeout(this.#telling)
+  }
+
+  /** A broker that throws at once has rejected: the request that sends must not fail of it. */
+  #publish (channelName: string, text: string, id: string): number | Promise<number> {
+    try {
+      return this.#settings.broker.publish(channelName, text, id)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #done (): void {
@@ -129,7 +138,7 @@ export class Sender {
   async #tell (): Promise<void> {
     for (const channelName of this.#alone) {
       // One that nobody confirmed may have told them. To tell them twice does no harm.
-      const told = await Promise.resolve(this.#settings.broker.publish(channelName, RESYNC_FRAME, nextId())).then(() => true, () => false)
+      const told = await Promise.resolve(this.#publish(channelName, RESYNC_FRAME, nextId())).then(() => true, () => false)
       if (!told) break
       this.#alone.delete(channelName)
     }

@@ -168,4 +168,17 @@ t.test('any program may tell a room to look again, and nothing else of what only
   t.match(a.app.ws.stats(), { malformed: near.length, received: near.length + 1 })
 })
 
+t.test('a broker that throws at once is taken for one that rejects: the request succeeds, and members here are served', async t => {
+  class ThrowingBroker extends TestBroker {
+    override publish (): never { throw brokerUnavailable() }
+  }
+  const { app, url, http, token } = await createApp(t, { rooms: { broker: new ThrowingBroker() } })
+  const member = await join(t, url, token())
+  t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { degraded: true, subscribers: 1 })
+  t.equal((await fetch(`${http}/cdr/users/1`, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '{}' })).status, 200)
+  t.strictSame(await member.next(), { command: 'HELLO' })
+  t.match(await member.next(), { command: 'UPDATE_USER' })
+  t.match(app.ws.stats(), { sent: 2, failed: 0, degraded: 2 })
+})
+
 noStrays()
