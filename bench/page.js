@@ -43,9 +43,8 @@ Again, on your machine: \`npm ci && npm ci --prefix bench && npm run bench\`; it
 
 ## What is to be reached
 
-Ours, divided by the other's, in the same run. \`npm run bench -- check\` fails where one of these is missed. Where plain
-TCP sockets that write ready bytes do not reach it either, it cannot be reached from JavaScript: the table then says what
-they came to, and the check asks for no more than a tenth on top of that.
+Ours, divided by the other's, in the same run. \`npm run bench -- check\` fails where one of these is missed. Some
+say beside it what plain TCP sockets that write ready bytes came to: where those do not reach it either, JavaScript cannot.
 
 ${ratioTable(judged)}
 

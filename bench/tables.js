@@ -33,8 +33,8 @@ export function resultTable ({ titles, values, missing = {}, main }) {
 }
 
 export function ratioTable (judged) {
-  return table(['case', 'against', 'measured', 'at most', 'reached'], judged.map(({ title, opponent, value, atMost, possible, met }) => [
+  return table(['case', 'against', 'measured', 'at most', 'reached'], judged.map(({ title, opponent, value, atMost, plain, met }) => [
     title, opponent, value === undefined ? '-' : value.toFixed(atMost < 0.1 ? 3 : 2), atMost.toFixed(2),
-    possible === undefined ? met ? 'yes' : 'NO' : `${met ? 'no' : 'NO'}: plain TCP ${possible.toFixed(2)}`
+    met ? 'yes' : plain === undefined ? 'NO' : `NO: plain TCP ${plain.toFixed(2)}`
   ]))
 }
