@@ -5,8 +5,9 @@ import type { RoomsOptions } from './types/index.js'
 import { createBroker } from './lib/brokers/create.js'
 import { drain, Upgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
-import { compressFrom, resolveOptions } from './lib/options.js'
+import { compressFrom, historyOf, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
+import { Addresses } from './lib/address.js'
 import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
 import { reportTo, Sockets } from './lib/route.js'
@@ -19,9 +20,11 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const websockets = websocketOptions(options)
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
-  const table = new RoomTable({ ...options, ...await createBroker(options), compressFrom: compressFrom(options) }, counters, log)
+  const { broker, trusted } = await createBroker(options)
+  const addresses = new Addresses(options.prefix, historyOf(options))
+  const table = new RoomTable({ ...options, broker, trusted, addresses, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log)
-  const routes = createRoutes(app, sockets, options)
+  const routes = createRoutes(app, sockets, options, addresses, broker.history !== undefined)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
@@ -30,6 +33,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   app.decorate('ws', {
     sendToRoom: (room, message, options) => table.sender.send(room, message, options),
     count: room => table.count(room),
+    history: (room, options) => table.history(room, options?.since, options?.limit),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
@@ -76,5 +80,5 @@ export default fastifyRooms
 export { fastifyRooms as 'module.exports' }
 
 export type * from './types/index.js'
-export type { Broker, BrokerEvents } from './lib/brokers/broker.js'
+export type { Appended, Broker, BrokerEvents, BrokerHistory, Entry, Range } from './lib/brokers/broker.js'
 export { MemoryBroker, MemoryBus } from './lib/brokers/memory.js'

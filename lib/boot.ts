@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
-import type { RoomOf, RoomRouteOptions } from '../types/index.js'
+import type { HistoryBounds, RoomOf, RoomRouteOptions } from '../types/index.js'
 import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
-import { checkRoomName } from './room.js'
+import { checkRoomName } from './address.js'
+import type { Addresses } from './address.js'
 import { connectionOf, onError } from './route.js'
 import type { Route, Sockets } from './route.js'
 
@@ -14,7 +15,7 @@ type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
-export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions) {
+export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, keeps: boolean) {
   const routes = new WeakMap<object, Route>()
   const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
 
@@ -29,13 +30,21 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
   })
 
   function manageWebsocket (room: RoomOf, given: RoomRouteOptions = {}): WebsocketHandler {
+    const own = checkRouteOptions(given)
     if (typeof room !== 'function') checkRoomName(room)
-    const route = resolveRoute(room, checkRouteOptions(given), options)
+    if (own.history !== undefined) declareHistory(room, own.history)
+    const route = resolveRoute(room, own, options)
     const handler: WebsocketHandler = (socket, request) => {
       sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
     }
     routes.set(handler, route)
     return handler
+  }
+
+  function declareHistory (room: RoomOf, history: HistoryBounds): void {
+    if (typeof room === 'function') invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask')
+    if (!keeps) invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
+    if (!addresses.declare(room, history)) invalid('history', `of the room '${room}' differs between two routes`)
   }
 
   const onRoute: onRouteHookHandler = function (this: FastifyInstance, options: FastifyRouteOptions) {

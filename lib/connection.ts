@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Connection, Message, User } from '../types/index.js'
-import type { Batch } from './fanout.js'
+import { Backlog } from './backlog.js'
+import { Batch } from './batch.js'
 import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
@@ -47,8 +48,8 @@ export class RoomConnection implements Connection {
   /** Whether the client has agreed to compression. */
   readonly #compressed: boolean
   readonly #host: ConnectionHost
-  /** Messages of rooms that wait until a snapshot has gone out, if one is to. */
-  #held: Batch[] | undefined
+  /** What has to wait until something else has gone out. */
+  #backlog: Backlog | undefined
   readonly id = nextId()
   readonly rooms = new Set<string>()
   readonly log: FastifyBaseLogger
@@ -58,11 +59,12 @@ export class RoomConnection implements Connection {
   alive = true
   /** Which turn of the keep-alive wheel is this socket's. */
   slot = -1
+  /** When it was last told to look again, in the time of `performance.now()`. */
+  resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
   /** Is run once, when the connection has ended and had joined. */
   onLeave: (() => void) | undefined
-  #heldBytes = 0
   #interrupt: ((reason: Error) => void) | undefined
   #allowance: number
   #allowanceAt = performance.now()
@@ -80,7 +82,11 @@ export class RoomConnection implements Connection {
   }
 
   send (message: Message): boolean {
-    return this.write(encodeMessage(message, this.#host.limits.maxMessage))
+    const text = encodeMessage(message, this.#host.limits.maxMessage)
+    if (this.#backlog === undefined) return this.write(text)
+    this.#host.flush()
+    this.deliver(new Batch([text], undefined, Infinity))
+    return this.open
   }
 
   close (code: number = CAUSES.done.code, reason: string = ''): void {
@@ -109,7 +115,58 @@ export class RoomConnection implements Connection {
   /** The messages of a room. @returns how many the socket took */
   deliver (batch: Batch): number {
     if (!this.open) return 0
-    if (this.#held !== undefined) return this.#keep(this.#held, batch)
+    if (this.#backlog === undefined) return this.#deliverNow(batch)
+    if (!this.#backlog.push(batch)) this.end('overloaded')
+    return 0
+  }
+
+  /** Has messages of rooms wait. */
+  hold (): void {
+    this.#backlog = new Backlog([], this.#host.limits.maxBuffered, this.#compressed)
+  }
+
+  /** Sends a snapshot, and then what has waited for it. */
+  release (snapshot: string): void {
+    if (this.write(snapshot)) this.resume()
+  }
+
+  /** Sends what the client has missed, no faster than it reads, and only then what comes meanwhile. */
+  replay (missed: readonly Batch[]): void {
+    this.#host.flush()
+    this.#backlog = new Backlog(missed, this.#host.limits.maxBuffered, this.#compressed)
+    this.resume()
+  }
+
+  /**
+   * Has a batch wait, and all that comes after it.
+   * @returns whether nothing else has waited, so that `resume` is to be called
+   */
+  postpone (batch: Batch): boolean {
+    const waits = this.#backlog === undefined
+    if (waits) this.hold()
+    this.deliver(batch)
+    return waits
+  }
+
+  /** Sends what waits, as fast as the client reads. */
+  resume (): void {
+    const backlog = this.#backlog
+    if (backlog === undefined) return // the client has left meanwhile
+    const { counters, limits: { maxBuffered } } = this.#host
+    const stream = streamOf(this.socket)
+    stream?.cork()
+    while (this.open) {
+      const batch = backlog.take(this.socket.bufferedAmount, maxBuffered)
+      if (batch === undefined) break
+      counters.delivered += this.#deliverNow(batch)
+    }
+    stream?.uncork()
+    if (backlog.empty) this.#backlog = undefined
+    // A pong that nobody has asked for is allowed (RFC 6455 §5.5.3), and this one is written when all before it is.
+    else this.socket.pong('', false, () => this.resume())
+  }
+
+  #deliverNow (batch: Batch): number {
     const stream = streamOf(this.socket)
     const waiting = stream === undefined ? this.socket.bufferedAmount : stream.writableLength
     const behind = waiting > 0
@@ -119,19 +176,6 @@ export class RoomConnection implements Connection {
     if (stream !== undefined) stream.write(bytes)
     else for (const payload of payloads) this.socket.send(payload, TEXT)
     return payloads.length
-  }
-
-  /** Has messages of rooms wait for a snapshot. */
-  hold (): void {
-    this.#held = []
-  }
-
-  /** Sends the snapshot, and what has come since it was begun. */
-  release (snapshot: string): void {
-    if (!this.write(snapshot)) return
-    const held = this.#held as Batch[]
-    this.#held = undefined
-    for (const batch of held) this.#host.counters.delivered += this.deliver(batch)
   }
 
   /** Ends the socket for a cause of the protocol's table. */
@@ -205,13 +249,6 @@ export class RoomConnection implements Connection {
     return this.#allowance >= 0
   }
 
-  #keep (held: Batch[], batch: Batch): number {
-    held.push(batch)
-    this.#heldBytes += batch.bytes(false, false).length
-    if (this.#heldBytes > this.#host.limits.maxBuffered) this.end('overloaded')
-    return 0
-  }
-
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */
   #isFull (bytes: number): boolean {
     if (bytes <= this.#host.limits.maxBuffered) return false
@@ -221,7 +258,7 @@ export class RoomConnection implements Connection {
 
   #finish (cause: End): void {
     this.#ended = true
-    this.#held = undefined
+    this.#backlog = undefined
     this.#host.counters.end(cause)
     this.#host.ended(this, cause)
     this.interrupt(GONE)

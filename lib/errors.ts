@@ -49,6 +49,11 @@ export const errors = {
     'The broker did not confirm message %s; it may still arrive. Send again only what members can bear to see twice.', 503
   ),
 
+  FST_ROOMS_NO_HISTORY: createError(
+    'FST_ROOMS_NO_HISTORY',
+    "The room '%s' keeps no history. Give its route, or the plugin, the option `history`.", 500
+  ),
+
   // Entering: what a hook said, or failed to say, about one socket.
   FST_ROOMS_UNAUTHENTICATED: createError(
     'FST_ROOMS_UNAUTHENTICATED',
@@ -67,6 +72,10 @@ export const errors = {
     '`authenticate`, the room function and `authorize` together took longer than `authTimeout` (%s ms).', 503
   ),
 
+  FST_ROOMS_HISTORY_UNAVAILABLE: createError(
+    'FST_ROOMS_HISTORY_UNAVAILABLE',
+    'The history of the room cannot be read, so nobody can be let in: what a member misses could not be told. Clients come again with back-off.', 503
+  ),
   FST_ROOMS_SNAPSHOT_TIMEOUT: createError(
     'FST_ROOMS_SNAPSHOT_TIMEOUT',
     '`snapshot` took longer than `snapshotTimeout` (%s ms).', 503

@@ -1,44 +1,9 @@
+import { Batch } from './batch.js'
 import type { RoomConnection } from './connection.js'
-import { frames } from './wire.js'
 import type { Payload } from './wire.js'
 
 /** More than this is not held back until the end of the turn: the kernel can take it meanwhile. */
 const SEALED_AT = 64 * 1_024
-
-/** Messages that go to each member in one write. Their bytes are made when they are first needed, and then shared. */
-export class Batch {
-  readonly #payloads: readonly Payload[]
-  /** Without what is worth nothing late; the same where there is nothing of the kind. */
-  readonly #lasting: readonly Payload[]
-  readonly #compressFrom: number
-  #plain: Buffer | undefined
-  #plainLasting: Buffer | undefined
-  #compressed: Buffer | undefined
-  #compressedLasting: Buffer | undefined
-
-  constructor (payloads: readonly Payload[], volatile: readonly boolean[] | undefined, compressFrom: number) {
-    this.#payloads = payloads
-    this.#lasting = volatile === undefined ? payloads : payloads.filter((_, index) => volatile[index] === false)
-    this.#compressFrom = compressFrom
-  }
-
-  /** @param behind whether the member is behind in reading */
-  payloads (behind: boolean): readonly Payload[] {
-    return behind ? this.#lasting : this.#payloads
-  }
-
-  /** All frames for a member. */
-  bytes (compressed: boolean, behind: boolean): Buffer {
-    if (behind && this.#lasting !== this.#payloads) {
-      if (compressed) this.#compressedLasting ??= frames(this.#lasting, this.#compressFrom)
-      else this.#plainLasting ??= frames(this.#lasting)
-      return (compressed ? this.#compressedLasting : this.#plainLasting) as Buffer
-    }
-    if (compressed) this.#compressed ??= frames(this.#payloads, this.#compressFrom)
-    else this.#plain ??= frames(this.#payloads)
-    return (compressed ? this.#compressed : this.#plain) as Buffer
-  }
-}
 
 /** The fan-outs of an application that have something for this turn of the event loop. */
 export class Turn {
@@ -87,6 +52,11 @@ export class FanOut {
 
   get size (): number {
     return this.#only !== undefined ? 1 : this.#members?.size ?? 0
+  }
+
+  * [Symbol.iterator] (): Iterator<RoomConnection> {
+    if (this.#only !== undefined) yield this.#only
+    else if (this.#members !== undefined) yield * this.#members
   }
 
   /** A new member sees nothing of what was sent before, so that goes out first. */

@@ -18,6 +18,13 @@ export class Refusal extends Error {
   }
 }
 
+/** The first frame of a client. */
+export interface FirstFrame {
+  readonly token: string
+  /** Where the client stood in its rooms, as it says; nothing of it has been checked. */
+  readonly recover: unknown
+}
+
 export interface HandshakeLimits {
   authTimeout: number
   maxAuthPayload: number
@@ -47,17 +54,17 @@ export class Handshakes {
     return this.waiting >= this.#limits.maxWaiting
   }
 
-  /** The token of the first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
-  async token (connection: RoomConnection): Promise<string> {
+  /** The first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
+  async firstFrame (connection: RoomConnection): Promise<FirstFrame> {
     this.#tokens.add(connection)
     const frame = await connection.until(() => new Promise<Buffer | undefined>(resolve => { connection.takeFirst = resolve }))
     this.#tokens.delete(connection)
     if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
     if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big', 'the first message is longer than maxAuthPayload')
-    const token = parseObject(frame)?.token
+    const { token, recover } = parseObject(frame) ?? {}
     if (typeof token !== 'string' || token === '') throw new Refusal('invalid_token', 'the first message is not {"token":"…"}')
-    return token
+    return { token, recover }
   }
 
   /** The user that the application's hook finds behind the token. */

@@ -1,9 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
-import type { RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
+import type { HistoryBounds, RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
 import { errors } from './errors.js'
-import { PREFIX } from './room.js'
+import { PREFIX } from './address.js'
 
 /** Every option that has a default, with its unit. The others are hooks, and `redis`, `broker` and `websocket`. */
 export const DEFAULTS = {
@@ -19,6 +19,8 @@ export const DEFAULTS = {
   maxMessage: 256 * 1_024, // bytes
   maxBuffered: 1_024 * 1_024, // bytes per socket
   maxWaiting: 1_000, // sockets
+  maxRecovery: 300, // messages
+  maxRecoveryBytes: 4 * 1_024 * 1_024, // bytes
   messageRate: 100, // per second and socket
   snapshotTimeout: 5_000, // ms
   maxSnapshot: 512 * 1_024, // bytes
@@ -56,15 +58,22 @@ const hooks = {
   onError: aFunction('be a function')
 }
 
+const HISTORY = Type.Object({
+  size: Type.Integer({ minimum: 1, maximum: 100_000 }),
+  ttl: Type.Integer({ minimum: 1_000, maximum: MAX_TIMER })
+}, { additionalProperties: false, must: 'be { size, ttl }: how many messages, from 1 to 100000, and milliseconds, from 1000 to 2147483647' })
+
 const BROKER_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const
 
-const ROUTE_SCHEMA = Type.Object(hooks, { additionalProperties: false })
+const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY) }, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
   redis: Type.Optional(Type.Union([Type.String({ pattern: '^rediss?://.' }), Type.Object({})], { must: 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis' })),
   broker: Type.Optional(Type.Object({}, { must: 'have the methods of a broker: see docs/brokers.md' })),
   prefix: Type.Optional(Type.RegExp(PREFIX, { must: 'be at most 64 letters, digits and _ - . : / @ % ~ + =' })),
+  history: Type.Optional(Type.Union([HISTORY, Type.Function([], Type.Unknown())], { must: `${HISTORY.must as string}; or a function of the room that returns it` })),
+  onGap: aFunction('be a function'),
   whenBrokerDown: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('reject')], { must: "be 'local' or 'reject'" })),
   publishTimeout: ms,
   subscribeTimeout: ms,
@@ -75,6 +84,8 @@ const PLUGIN_SCHEMA = Type.Object({
   maxFragments: count('be a whole number, at least 1'),
   maxMessage: bytes,
   maxBuffered: bytes,
+  maxRecovery: count('be a whole number of messages, at least 1'),
+  maxRecoveryBytes: bytes,
   maxWaiting: count('be a whole number of sockets, at least 1'),
   messageRate: count('be a whole number of messages per second, at least 1'),
   snapshotTimeout: ms,
@@ -104,6 +115,9 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
   for (const method of BROKER_METHODS) {
     if (options.broker !== undefined && typeof options.broker[method] !== 'function') invalid(`broker.${method}`, 'must be a method: see docs/brokers.md')
   }
+  if (options.history !== undefined && options.broker !== undefined && options.broker.history === undefined) {
+    invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
+  }
   mustBeLess('pongTimeout', 'keepAlive', 'a ping must be answered before the next one')
   mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
   mustBeLess('maxSnapshot', 'maxBuffered', 'a snapshot would otherwise end its socket as too slow')
@@ -113,6 +127,19 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
     invalid('drainTimeout', `and closeTimeout are ${closing} ms together, and must stay below the application's pluginTimeout (${pluginTimeout}), which would cut app.close() short`)
   }
   return options
+}
+
+/**
+ * What rooms keep of which no route says it.
+ * @throws FST_ROOMS_INVALID_OPTION when the application's function returns nonsense
+ */
+export function historyOf ({ history }: ResolvedOptions): (room: string) => HistoryBounds | undefined {
+  if (typeof history !== 'function') return () => history
+  return room => {
+    const bounds = history(room)
+    if (bounds !== undefined && !Value.Check(HISTORY, bounds)) invalid('history', `returned nonsense for the room '${room}': it must ${HISTORY.must as string}`)
+    return bounds
+  }
 }
 
 /** From how many bytes on messages are compressed. Shorter ones cost time and save nothing. */

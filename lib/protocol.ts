@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { errors } from './errors.js'
-import type { Message } from '../types/index.js'
+import type { Message, Position } from '../types/index.js'
 import type { Payload } from './wire.js'
 
 /**
@@ -40,18 +40,49 @@ export function statusFrame (status: string, details?: object): string {
   return JSON.stringify({ command: 'WSStatus', data: { status, ...details } })
 }
 
-/** The first frame of a member. Not by `statusFrame`: an object that has a room's name for a key is a class of its own to V8. */
-export function connectedFrame (connection: string, keepAlive: number, room: string, degraded: boolean): string {
+/** Where a member stands in a room with history, and whether it was given what it had missed. */
+export interface Standing extends Partial<Position> {
+  readonly recovered?: boolean
+  readonly reason?: string
+}
+
+/**
+ * The first frame of a member. Not by `statusFrame`: an object that has a room's name for a key is a class of its own
+ * to V8.
+ */
+export function connectedFrame (connection: string, keepAlive: number, room: string, degraded: boolean, standing: Standing = {}): string {
   const more = degraded ? ',"degraded":true' : ''
-  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${JSON.stringify(room)}:{}}${more}}}`
+  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${JSON.stringify(room)}:${JSON.stringify(standing)}}${more}}}`
+}
+
+/** Tells members where they stand from now on. */
+export function epochFrame (room: string, { epoch, seq, mid }: Position): string {
+  return `{"command":"WSStatus","data":{"status":"epoch","rooms":{${JSON.stringify(room)}:${JSON.stringify({ epoch, seq, mid })}}}}`
+}
+
+/** What a client says of where it stood in a room: nothing, a position, or nonsense, which is null. */
+export function positionOf (recover: unknown, room: string): Position | null | undefined {
+  if (typeof recover !== 'object' || recover === null || !Object.hasOwn(recover, room)) return undefined
+  const { epoch, seq, mid } = ((recover as Record<string, unknown>)[room] ?? {}) as Record<string, unknown>
+  if (typeof epoch !== 'string' || !/^\d{1,16}$/.test(epoch) || typeof mid !== 'string' || !Number.isSafeInteger(seq)) return null
+  return { epoch, seq: seq as number, mid }
 }
 
 /** Tells members that they may have missed something. Also as a broker's payload, where it is meant for all of a room. */
 export const RESYNC_FRAME = statusFrame('resync')
 const RESYNC_BYTES = Buffer.from(RESYNC_FRAME)
 
-export function isResync (payload: Payload): boolean {
+/** @param position where the room keeps it, as it does for a message */
+export function isResync (payload: Payload, position?: Position): boolean {
+  if (position !== undefined) return isReserved(payload) && payload.toString() === numbered(RESYNC_FRAME, position.seq, position.mid)
   return typeof payload === 'string' ? payload === RESYNC_FRAME : payload.equals(RESYNC_BYTES)
+}
+
+/** Whether it looks like the plugin's own word. Asked for each message, so it looks at two characters. */
+function isReserved (payload: Payload): boolean {
+  const at = '{"command":"'.length
+  if (typeof payload === 'string') return payload.startsWith('WS', at)
+  return payload[at] === 0x57 && payload[at + 1] === 0x53
 }
 
 export function errorFrame (error: Error & { code?: string }, id: unknown): string {
@@ -82,6 +113,11 @@ export function encodeMessage (message: Message, maxMessage: number): string {
   const most = text.length * 3
   if (most > maxMessage && Buffer.byteLength(text) > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(Buffer.byteLength(text), maxMessage)
   return text
+}
+
+/** A message of a room with history, as members get it. @param text as `encodeMessage` makes it */
+export function numbered (text: string, seq: number, mid: string): string {
+  return `${text.slice(0, -1)},"seq":${seq},"mid":"${mid}"}`
 }
 
 /** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */

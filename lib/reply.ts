@@ -94,7 +94,10 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
   }
 
   function send ({ room, text, volatile }: HeldMessage): void {
-    sender.sendEncoded(room, text, volatile).catch(error => failed(error, room))
+    sender.sendEncoded(room, text, volatile).catch(error => {
+      if (!volatile) sender.tellOf(room, error)
+      failed(error, room)
+    })
   }
 
   return requests

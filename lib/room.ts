@@ -1,44 +1,157 @@
+import type { GapEvent, Position } from '../types/index.js'
+import type { Address } from './address.js'
+import { Batch } from './batch.js'
+import { Channel } from './channel.js'
+import type { Channels } from './channel.js'
+import { GONE } from './connection.js'
+import type { RoomConnection } from './connection.js'
 import { errors } from './errors.js'
+import { FanOut } from './fanout.js'
+import type { Turn } from './fanout.js'
+import { RoomHistory } from './history.js'
+import type { Histories, Resumed } from './history.js'
+import { isResync, RESYNC_FRAME } from './protocol.js'
+import type { Standing } from './protocol.js'
+import type { Resyncs } from './resync.js'
+import type { Counters } from './stats.js'
+import type { Payload } from './wire.js'
 
-/**
- * What a room may be called. The characters leave out everything that means something elsewhere: `*` and `?` are
- * patterns to Redis, braces choose a slot in a Redis Cluster, control characters break log lines.
- */
-const ROOM_NAME = /^[\w\-.:/@%~+=]{1,128}$/
-
-/** A prefix follows the same rule, and may be empty to share channels with programs that have none. */
-export const PREFIX = /^[\w\-.:/@%~+=]{0,64}$/
-
-/** @throws FST_ROOMS_INVALID_ROOM */
-export function checkRoomName (name: unknown): asserts name is string {
-  if (typeof name !== 'string' || !ROOM_NAME.test(name)) {
-    throw new errors.FST_ROOMS_INVALID_ROOM(typeof name === 'string' ? JSON.stringify(name.slice(0, 40)) : `a ${typeof name}`)
-  }
+/** What all rooms of an application share. */
+export interface RoomHost {
+  readonly channels: Channels
+  readonly counters: Counters
+  readonly turn: Turn
+  readonly resyncs: Resyncs
+  /** Undefined where the broker keeps nothing. */
+  readonly histories: Histories | undefined
+  /** From how many bytes on messages are compressed for those who have agreed to it; Infinity is never. */
+  readonly compressFrom: number
+  /** The room has no members any more, and the broker holds nothing for it. */
+  idle (room: Room): void
+  gap (event: GapEvent): void
+  warnSubscription (details: object): void
+  warnBroker (details: object): void
 }
 
-/** How many names are remembered. */
-const REMEMBERED = 10_000
+/** What a new member must be told. */
+export interface Joined extends Standing {
+  /** Whether the broker did not confirm in time. */
+  readonly degraded: boolean
+}
 
-/**
- * The broker's channel of each room. Names that have been used before need not be checked again, and are found by the
- * very string that the tables of rooms have as their key.
- */
-export class ChannelNames {
-  readonly #prefix: string
-  readonly #known = new Map<string, string>()
+/** Where a member of a room without history stands. */
+const ANYWHERE: Resumed = { standing: {}, missed: [] }
 
-  constructor (prefix: string) {
-    this.#prefix = prefix
+/** A room, here: its members, the broker's channel for it, and what it keeps. */
+export class Room {
+  readonly address: Address
+  readonly members: FanOut
+  readonly channel: Channel
+  readonly history: RoomHistory | undefined
+  readonly #host: RoomHost
+
+  constructor (address: Address, host: RoomHost) {
+    this.address = address
+    this.#host = host
+    this.members = new FanOut(host.turn, host.compressFrom, count => { host.counters.delivered += count })
+    this.channel = new Channel(address.channel, host.channels, {
+      // Whoever was a member before this moment may have missed something.
+      live: () => this.missed(),
+      idle: () => {
+        this.history?.close()
+        host.idle(this)
+      },
+      failed: err => host.warnSubscription({ err, channel: address.channel })
+    })
+    if (address.history === undefined || host.histories === undefined) return
+    this.history = new RoomHistory(address, address.history, this.members, host.histories, {
+      live: () => this.channel.live,
+      filled: messages => this.#gap(messages, true),
+      moved: news => {
+        this.#gap(0, false)
+        host.resyncs.move(this.members, new Batch([news, RESYNC_FRAME], undefined, Infinity))
+      },
+      resync: news => host.resyncs.move(this.members, new Batch([news], undefined, Infinity)),
+      unreadable: err => {
+        host.warnBroker({ err, channel: address.channel })
+        for (const member of [...this.members]) member.end('overloaded')
+      }
+    })
   }
 
-  /** @throws FST_ROOMS_INVALID_ROOM */
-  of (room: string): string {
-    const known = this.#known.get(room)
-    if (known !== undefined) return known
-    checkRoomName(room)
-    if (this.#known.size >= REMEMBERED) this.#known.clear()
-    const channelName = this.#prefix + room
-    this.#known.set(room, channelName)
-    return channelName
+  /**
+   * Makes a connection a member once the broker has confirmed the subscription, and calls `announce` in the same turn,
+   * so that no message can come before it and none after it is missed. Nothing is left behind when the client goes
+   * while the broker is still asked.
+   * @param from where a client that comes back says that it stood
+   * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
+   */
+  async join (connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
+    this.channel.hold()
+    let live: boolean
+    try {
+      live = await connection.until(() => this.channel.whenLive())
+      if (this.history !== undefined) await this.#prepare(this.history, connection, live, from)
+      if (!connection.open) throw GONE
+    } catch (error) {
+      this.channel.release()
+      throw error
+    }
+    this.members.add(connection)
+    const { standing, missed } = this.history?.resume(from) ?? ANYWHERE
+    announce({ degraded: !live, ...standing })
+    if (missed.length > 0) connection.replay(missed)
+  }
+
+  leave (connection: RoomConnection): void {
+    this.members.delete(connection)
+    this.channel.release()
+  }
+
+  /** What came from the broker, and was found to be good. */
+  receive (payload: Payload, volatile: boolean, position: Position | undefined): void {
+    if (this.history !== undefined && position !== undefined) {
+      this.history.receive(position, payload)
+    } else if (!volatile && isResync(payload)) {
+      this.#host.resyncs.tell(this.members)
+    } else {
+      if (this.history !== undefined && !volatile) this.#host.counters.unnumbered++
+      this.members.send(payload, volatile)
+    }
+  }
+
+  /** Something may have been missed: where it is kept, it is read; elsewhere, members must load anew. */
+  missed (): void {
+    if (this.history !== undefined) this.history.catchUp()
+    else {
+      this.#gap(0, false)
+      this.#host.resyncs.tell(this.members)
+    }
+  }
+
+  /** The broker lost all subscriptions. */
+  lost (): void {
+    this.channel.lost()
+    this.history?.lost()
+  }
+
+  /** Who cannot be told where it stands would miss messages and not know: better to come again later. */
+  async #prepare (history: RoomHistory, connection: RoomConnection, live: boolean, from: Position | undefined): Promise<void> {
+    if (!live) throw new errors.FST_ROOMS_HISTORY_UNAVAILABLE()
+    try {
+      await connection.until(() => history.open())
+      if (from !== undefined) await connection.until(() => history.prepare(from))
+    } catch (error) {
+      throw error === GONE ? error : Object.assign(new errors.FST_ROOMS_HISTORY_UNAVAILABLE(), { cause: error })
+    }
+  }
+
+  #gap (filled: number, complete: boolean): void {
+    if (this.members.size === 0) return // and none has missed anything
+    const { counters } = this.#host
+    counters.gaps++
+    counters.filled += filled
+    if (!complete) counters.unfilled++
+    this.#host.gap({ room: this.address.room, filled, complete })
   }
 }

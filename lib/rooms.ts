@@ -1,9 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { Channel, Channels } from './channel.js'
-import { GONE } from './connection.js'
+import type { GapEvent, History, Position } from '../types/index.js'
+import type { Address } from './address.js'
+import { Channels } from './channel.js'
 import type { RoomConnection } from './connection.js'
-import { FanOut, Turn } from './fanout.js'
-import { isMessage, isResync, isVolatile, RESYNC_FRAME, unsealed } from './protocol.js'
+import { errors } from './errors.js'
+import { Turn } from './fanout.js'
+import { Histories } from './history.js'
+import type { HistorySettings } from './history.js'
+import { isMessage, isResync, isVolatile, unsealed } from './protocol.js'
+import { Resyncs } from './resync.js'
+import { Room } from './room.js'
+import type { Joined, RoomHost } from './room.js'
 import { Sender } from './sender.js'
 import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
@@ -11,59 +18,64 @@ import type { Counters } from './stats.js'
 import { sizeOf } from './wire.js'
 import type { Payload } from './wire.js'
 
-export interface RoomsSettings extends SenderSettings {
+export interface RoomsSettings extends SenderSettings, HistorySettings {
   /** Whether the broker hands over only what `sendToRoom` made, so that it need not be checked again. */
   trusted: boolean
   subscribeTimeout: number
-  linger: number
-  /** From how many bytes on messages are compressed for those who have agreed to it; Infinity is never. */
-  compressFrom: number
+  onGap?: ((event: GapEvent) => void) | undefined
 }
 
-interface Room {
-  readonly members: FanOut
-  readonly channel: Channel
-}
+/** How often it is looked whether a history is to be looked at, in milliseconds. */
+const TICK = 250
 
 /** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
-export class RoomTable {
+export class RoomTable implements RoomHost {
   readonly sender: Sender
+  readonly channels: Channels
+  readonly counters: Counters
+  readonly turn = new Turn()
+  readonly resyncs = new Resyncs()
+  readonly histories: Histories | undefined
+  readonly compressFrom: number
+  readonly warnSubscription: (details: object) => void
+  readonly warnBroker: (details: object) => void
+  readonly #warnMalformed: (details: object) => void
   readonly #settings: RoomsSettings
-  readonly #counters: Counters
   readonly #log: FastifyBaseLogger
-  readonly #channels: Channels
   /** By the name of the broker's channel, which is what arrives with every message. */
   readonly #rooms = new Map<string, Room>()
-  readonly #turn = new Turn()
+  #ticking: NodeJS.Timeout | undefined
   #closed = false
-  readonly #warnMalformed: (details: object) => void
-  readonly #warnSubscription: (details: object) => void
-  readonly #warnBroker: (details: object) => void
 
   constructor (settings: RoomsSettings, counters: Counters, log: FastifyBaseLogger) {
     this.#settings = settings
-    this.#counters = counters
+    this.counters = counters
+    this.compressFrom = settings.compressFrom
     this.#log = log
-    this.#channels = new Channels(settings.broker, settings)
+    this.channels = new Channels(settings.broker, settings)
+    const { history } = settings.broker
+    this.histories = history && new Histories(history, settings, counters)
     this.sender = new Sender(settings, counters, log, channelName => this.#rooms.get(channelName)?.members)
     this.#warnMalformed = throttled(details => log.warn(details, 'skipped a broker payload that is no message'))
-    this.#warnSubscription = throttled(details => log.error(details, 'broker refused a subscription, trying again'))
-    this.#warnBroker = throttled(details => log.error(details, 'broker connection failed'))
+    this.warnSubscription = throttled(details => log.error(details, 'broker refused a subscription, trying again'))
+    this.warnBroker = throttled(details => log.error(details, 'broker connection failed'))
   }
 
   start (): void {
     if (this.#closed) return // an application may be closed while it boots
     this.#settings.broker.start({
-      message: (channel, payload) => this.#receive(channel, payload),
+      message: (channel, payload, position) => this.#receive(channel, payload, position),
       up: () => this.#brokerUp(),
       down: () => this.#brokerDown(),
-      error: err => this.#warnBroker({ err })
+      missed: channel => this.#rooms.get(channel)?.missed(),
+      error: err => this.warnBroker({ err })
     })
+    if (this.histories !== undefined) this.#ticking = setInterval(() => this.#tick(), TICK)
   }
 
   /** Whether messages arrive and can be sent, as far as is known. */
   get healthy (): boolean {
-    return this.#channels.up && !this.sender.owes
+    return this.channels.up && !this.sender.owes
   }
 
   /** Rooms with members here, and the members of all of them together. */
@@ -78,48 +90,43 @@ export class RoomTable {
   }
 
   /**
-   * Makes a connection a member once the broker has confirmed the subscription, and calls `announce` in the same turn,
-   * so that no message can come before it and none after it is missed. Nothing is left behind when the client goes
-   * while the broker is still asked.
-   * @param announce is told whether the broker did not confirm in time
+   * Makes a connection a member, and calls `announce` in the same turn.
+   * @param from where a client that comes back says that it stood
+   * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  async join (name: string, connection: RoomConnection, announce: (degraded: boolean) => void): Promise<void> {
-    const channelName = this.sender.channels.of(name)
-    const room = this.#open(channelName)
-    room.channel.hold()
-    let live: boolean
-    try {
-      live = await connection.until(() => room.channel.whenLive())
-      if (!connection.open) throw GONE
-    } catch (error) {
-      room.channel.release()
-      throw error
-    }
-    room.members.add(connection)
-    connection.rooms.add(name)
-    this.#settings.broker.report(channelName, room.members.size)
-    announce(!live)
+  async join (name: string, connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
+    const room = this.#open(this.#settings.addresses.of(name))
+    await room.join(connection, from, joined => {
+      connection.rooms.add(name)
+      this.#report(room)
+      announce(joined)
+    })
   }
 
   /** Takes a connection out of all its rooms. */
   leaveAll (connection: RoomConnection): void {
     for (const name of connection.rooms) {
-      const channelName = this.sender.channels.of(name)
-      const room = this.#rooms.get(channelName) as Room // there is one for as long as it has a member
-      room.members.delete(connection)
-      this.#settings.broker.report(channelName, room.members.size)
-      room.channel.release()
+      const { channel } = this.#settings.addresses.of(name)
+      const room = this.#rooms.get(channel) as Room // there is one for as long as it has a member
+      room.leave(connection)
+      this.#report(room)
     }
     connection.rooms.clear()
   }
 
   async count (name: string): Promise<number> {
-    return await this.#settings.broker.count(this.sender.channels.of(name))
+    return await this.#settings.broker.count(this.#settings.addresses.of(name).channel)
+  }
+
+  async history (name: string, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number | undefined): Promise<History> {
+    const { channel, history } = this.#settings.addresses.of(name)
+    if (history === undefined || this.histories === undefined) throw new errors.FST_ROOMS_NO_HISTORY(name)
+    return await this.histories.list(channel, since, limit ?? history.size)
   }
 
   /** Sends what waits for the end of this turn. */
   flush (): void {
-    this.#turn.flush()
+    this.turn.flush()
   }
 
   /** Resolves when no send is under way, and what was sent has reached the members here. Both are bounded by `publishTimeout`. */
@@ -130,50 +137,68 @@ export class RoomTable {
 
   async close (): Promise<void> {
     this.#closed = true
+    clearInterval(this.#ticking)
+    this.resyncs.close()
+    this.histories?.close()
     this.sender.close()
     await this.settled()
-    this.#channels.close()
+    this.channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
     await this.#settings.broker.close()
   }
 
-  #open (channelName: string): Room {
-    const known = this.#rooms.get(channelName)
+  idle ({ address }: Room): void {
+    this.#rooms.delete(address.channel)
+  }
+
+  gap (event: GapEvent): void {
+    try {
+      this.#settings.onGap?.(event)
+    } catch (err) {
+      this.#log.error({ err, room: event.room }, 'onGap failed')
+    }
+  }
+
+  #open (address: Address): Room {
+    const known = this.#rooms.get(address.channel)
     if (known !== undefined) return known
-    const members = new FanOut(this.#turn, this.#settings.compressFrom, count => { this.#counters.delivered += count })
-    const channel = new Channel(channelName, this.#channels, {
-      // Whoever was a member before this moment may have missed something, and should look again.
-      live: () => members.send(RESYNC_FRAME),
-      idle: () => { this.#rooms.delete(channelName) },
-      failed: err => this.#warnSubscription({ err, channel: channelName })
-    })
-    const room = { members, channel }
-    this.#rooms.set(channelName, room)
+    const room = new Room(address, this)
+    this.#rooms.set(address.channel, room)
     return room
   }
 
-  #receive (channelName: string, received: Payload): void {
-    this.#counters.received++
+  #report ({ address, members }: Room): void {
+    this.#settings.broker.report(address.channel, members.size)
+  }
+
+  /** What comes from a broker is not trusted: it is looked at once, here, and not for each member. */
+  #receive (channelName: string, received: Payload, position: Position | undefined): void {
+    this.counters.received++
     const volatile = isVolatile(received)
     const payload = volatile ? unsealed(received) : received
-    if (!this.#settings.trusted && (sizeOf(payload) > this.#settings.maxMessage || !isMessage(payload)) && !isResync(payload)) {
-      this.#counters.malformed++
+    if (!this.#settings.trusted && (sizeOf(payload) > this.#settings.maxMessage || !isMessage(payload)) && !isResync(payload, position)) {
+      this.counters.malformed++
       this.#warnMalformed({ channel: channelName, bytes: sizeOf(received) })
       return
     }
-    this.#rooms.get(channelName)?.members.send(payload, volatile)
+    this.#rooms.get(channelName)?.receive(payload, volatile, position)
   }
 
   #brokerUp (): void {
-    this.#channels.up = true
+    this.channels.up = true
     // In memory there is nothing that could be down, and nobody wants to hear of it.
     if (!this.#settings.trusted) this.#log.info('broker is up')
     for (const { channel } of this.#rooms.values()) channel.reconcile()
   }
 
   #brokerDown (): void {
-    this.#channels.up = false
+    this.channels.up = false
     this.#log.warn('broker is down, subscriptions will be made again when it is back')
-    for (const { channel } of this.#rooms.values()) channel.lost()
+    for (const room of this.#rooms.values()) room.lost()
+  }
+
+  #tick (): void {
+    const now = performance.now()
+    for (const { history, members } of this.#rooms.values()) if (members.size > 0) history?.tick(now)
   }
 }

@@ -10,9 +10,12 @@ import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
 import { KeepAlive } from './keepalive.js'
-import { connectedFrame, errorFrame, parseObject, PONG_FRAME } from './protocol.js'
-import { checkRoomName } from './room.js'
+import { connectedFrame, errorFrame, parseObject, PONG_FRAME, positionOf } from './protocol.js'
+import type { Cause } from './protocol.js'
+import { checkRoomName } from './address.js'
+import type { Joined } from './room.js'
 import type { RoomTable } from './rooms.js'
+import { SlowReaders } from './slow.js'
 import { Snapshots } from './snapshot.js'
 import type { SnapshotLimits } from './snapshot.js'
 import { throttled } from './stats.js'
@@ -53,6 +56,7 @@ export class Sockets implements ConnectionHost {
   #draining = false
   #emptied: (() => void) | undefined
   readonly #leaving = new Set<Promise<void>>()
+  readonly #slow = new SlowReaders()
   readonly #warnSlow: (details: object) => void
 
   constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger) {
@@ -82,12 +86,14 @@ export class Sockets implements ConnectionHost {
   /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
   async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     let room: string | undefined
+    let recovering: unknown
     try {
       if (route.authenticate === false) {
         this.handshakes.startHooks(connection)
       } else {
-        const token = await this.handshakes.token(connection)
+        const { token, recover } = await this.handshakes.firstFrame(connection)
         this.handshakes.startHooks(connection)
+        recovering = recover
         connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
         connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
       }
@@ -104,12 +110,16 @@ export class Sockets implements ConnectionHost {
         : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
-      await this.#rooms.join(room, connection, degraded => {
-        this.#announce(connection, room as string, expiresAt, degraded)
-        if (route.snapshot !== undefined) connection.hold()
+      let snapshot = route.snapshot !== undefined
+      const from = positionOf(recovering, room)
+      const denied = from === null ? 'invalid' : from !== undefined && this.#slow.has(connection.userId) ? 'slow' : undefined
+      await this.#rooms.join(room, connection, denied === undefined ? from ?? undefined : undefined, joined => {
+        this.#announce(connection, room as string, expiresAt, from === undefined ? joined : answered(joined, denied))
+        snapshot &&= joined.recovered !== true // who has all that it missed needs no other
+        if (snapshot) connection.hold()
       })
       release(reply)
-      if (route.snapshot !== undefined) await this.#sendSnapshot(route, connection, room, request)
+      if (snapshot) await this.#sendSnapshot(route, connection, room, request)
       if (connection.open) await this.#joined(route, connection, room, request)
     } catch (error) {
       this.#refuse(route, connection, room, error)
@@ -117,11 +127,12 @@ export class Sockets implements ConnectionHost {
   }
 
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, room: string, expiresAt: number | undefined, degraded: boolean): void {
+  #announce (connection: RoomConnection, room: string, expiresAt: number | undefined, joined: Joined): void {
     this.#expiry.add(connection, expiresAt)
     if (!connection.open) return
     this.#keepAlive.add(connection)
-    connection.write(connectedFrame(connection.id, this.#interval, room, degraded))
+    const { degraded, ...standing } = joined
+    connection.write(connectedFrame(connection.id, this.#interval, room, degraded, standing))
   }
 
   /** What the room looks like comes after `connected`, and before all that has happened in it since. */
@@ -166,7 +177,7 @@ export class Sockets implements ConnectionHost {
   #refuse (route: Route, connection: RoomConnection, room: string | undefined, error: unknown): void {
     this.handshakes.finish(connection)
     if (error === GONE) return
-    const cause = error instanceof Refusal ? error.end : isError(error, 'FST_ROOMS_INVALID_ROOM') ? 'forbidden' : causeOf(error)
+    const cause = endOf(error)
     if (cause === 'unavailable') this.#report(route, connection, room, error, 'socket could not be served')
     // The error may quote what the client sent, so the log gets only its code.
     else connection.log.info({ cause, code: (error as { code?: unknown }).code, why: error instanceof Refusal ? error.message : undefined, room }, 'socket refused')
@@ -205,8 +216,10 @@ export class Sockets implements ConnectionHost {
 
   /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
   ended (connection: RoomConnection, cause: End): void {
-    if (cause === 'too_slow') this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
-    else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
+    if (cause === 'too_slow') {
+      this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
+      this.#slow.add(connection.userId)
+    } else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
@@ -235,6 +248,18 @@ export class Sockets implements ConnectionHost {
     this.#keepAlive.close()
     this.#expiry.close()
   }
+}
+
+function endOf (error: unknown): Cause {
+  if (error instanceof Refusal) return error.end
+  if (isError(error, 'FST_ROOMS_INVALID_ROOM')) return 'forbidden'
+  return isError(error, 'FST_ROOMS_HISTORY_UNAVAILABLE') ? 'overloaded' : causeOf(error)
+}
+
+/** A client that asks for what it missed is always told whether it gets that. */
+function answered (joined: Joined, denied: string | undefined): Joined {
+  if (joined.recovered !== undefined) return joined
+  return { ...joined, recovered: false, reason: denied ?? 'no_history' }
 }
 
 /** A socket's connection, if it is one of ours. */

@@ -1,17 +1,17 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Message, Receipt, SendOptions } from '../types/index.js'
-import type { Broker } from './brokers/broker.js'
+import type { HistoryBounds, Message, Receipt, SendOptions } from '../types/index.js'
+import type { Appended, Broker, BrokerHistory } from './brokers/broker.js'
 import { isError } from './errors.js'
 import type { FanOut } from './fanout.js'
 import { nextId } from './id.js'
 import { encodeMessage, RESYNC_FRAME, sealed } from './protocol.js'
-import { ChannelNames } from './room.js'
+import type { Address, Addresses } from './address.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
 
 export interface SenderSettings {
   broker: Broker
-  prefix: string
+  addresses: Addresses
   whenBrokerDown: 'local' | 'reject'
   maxMessage: number
 }
@@ -21,15 +21,14 @@ const TELL_AGAIN = 250
 
 /** What goes from handlers to the broker, and what becomes of it when the broker cannot be reached. */
 export class Sender {
-  readonly channels: ChannelNames
   readonly #settings: SenderSettings
   readonly #counters: Counters
   /** The members of a channel's room in this process, if there are any. */
   readonly #membersOf: (channelName: string) => FanOut | undefined
   readonly #warnDegraded: (details: object) => void
   readonly #warnFailed: (details: object) => void
-  /** Channels whose room this process has served alone, and whose members elsewhere are to be told. */
-  readonly #alone = new Set<string>()
+  /** By their channels, the rooms whose members have missed something that only this process knows of, and are to be told. */
+  readonly #untold = new Map<string, Address>()
   #telling: NodeJS.Timeout | undefined
   #sending = 0
   #settled: (() => void) | undefined
@@ -37,21 +36,20 @@ export class Sender {
 
   constructor (settings: SenderSettings, counters: Counters, log: FastifyBaseLogger, membersOf: (channelName: string) => FanOut | undefined) {
     this.#settings = settings
-    this.channels = new ChannelNames(settings.prefix)
     this.#counters = counters
     this.#membersOf = membersOf
     this.#warnDegraded = throttled(details => log.warn(details, 'broker unreachable, message served to this process only'))
     this.#warnFailed = throttled(details => log.error(details, 'message could not be sent to the room'))
   }
 
-  /** Whether there are members elsewhere who do not know yet what they have missed. */
+  /** Whether there are members who do not know yet that they have missed something. */
   get owes (): boolean {
-    return this.#alone.size > 0
+    return this.#untold.size > 0
   }
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE */
   encode (room: string, message: Message): string {
-    this.channels.of(room)
+    this.#settings.addresses.of(room)
     return encodeMessage(message, this.#settings.maxMessage)
   }
 
@@ -69,8 +67,10 @@ export class Sender {
 
   sendEncoded (room: string, text: string, volatile: boolean): Promise<Receipt> {
     const id = nextId()
-    const channelName = this.channels.of(room)
+    const address = this.#settings.addresses.of(room)
+    const { channel: channelName, history } = address
     this.#counters.sent++
+    if (history !== undefined && !volatile) return this.#keep(channelName, history, text, room, id)
     const published = this.#publish(channelName, volatile ? sealed(text) : text, id)
     if (typeof published === 'number') return Promise.resolve({ id, subscribers: published })
     this.#sending++
@@ -81,12 +81,36 @@ export class Sender {
       this.#done()
       if (this.#settings.whenBrokerDown === 'local' && isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE')) {
         this.#warnDegraded({ err: error, room, id })
-        return this.#serveAlone(channelName, text, volatile, id)
+        return this.#serveAlone(address, text, volatile, id)
       }
       this.#failed(sending, error, room, id)
       throw error
     })
     return sending
+  }
+
+  /** What is to be kept must be numbered, and nobody but the broker can do that: there is no serving alone. */
+  #keep (channelName: string, bounds: HistoryBounds, text: string, room: string, id: string): Promise<Receipt> {
+    this.#sending++
+    const sending: Promise<Receipt> = this.#append(channelName, text, id, bounds).then(({ seq, subscribers }) => {
+      this.#done()
+      return { id, seq, subscribers }
+    }, error => {
+      this.#done()
+      this.#failed(sending, error, room, id)
+      throw error
+    })
+    return sending
+  }
+
+  async #append (channelName: string, text: string, id: string, bounds: HistoryBounds): Promise<Appended> {
+    // At boot it was checked that a broker has a history, if any room is to have one.
+    return await (this.#settings.broker.history as BrokerHistory).append(channelName, text, id, bounds)
+  }
+
+  /** What a reply has announced was not sent, or perhaps not, and nobody will send it again: members must look for themselves. */
+  tellOf (room: string, error: unknown): void {
+    if (isError(error, 'FST_ROOMS_BROKER_UNAVAILABLE') || isError(error, 'FST_ROOMS_SEND_UNKNOWN')) this.#tellLater(this.#settings.addresses.of(room))
   }
 
   /** Resolves when no send is under way. Each is bounded by `publishTimeout`. */
@@ -118,32 +142,39 @@ export class Sender {
     this.#warnFailed({ err, room, id })
   }
 
-  #serveAlone (channelName: string, text: string, volatile: boolean, id: string): Receipt {
+  #serveAlone (address: Address, text: string, volatile: boolean, id: string): Receipt {
     this.#counters.degraded++
-    const members = this.#membersOf(channelName)
+    const members = this.#membersOf(address.channel)
     members?.send(text, volatile)
-    this.#tellLater(channelName)
+    this.#tellLater(address)
     return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
   }
 
   /**
-   * Members elsewhere were never cut off from the broker, and yet have missed what only this process's members saw.
-   * As soon as something can be sent again, everyone in the room is told to look again.
+   * Members elsewhere were never cut off from the broker, and yet have missed what only this process's members saw, or
+   * nobody. As soon as something can be sent again, everyone in the room is told to look again.
    */
-  #tellLater (channelName: string): void {
-    this.#alone.add(channelName)
+  #tellLater (address: Address): void {
+    this.#untold.set(address.channel, address)
     if (!this.#closed) this.#telling ??= setTimeout(() => this.#tell(), TELL_AGAIN)
   }
 
   async #tell (): Promise<void> {
-    for (const channelName of this.#alone) {
+    for (const address of this.#untold.values()) {
       // One that nobody confirmed may have told them. To tell them twice does no harm.
-      const told = await Promise.resolve(this.#publish(channelName, RESYNC_FRAME, nextId())).then(() => true, () => false)
+      const told = await this.#tellNow(address).then(() => true, () => false)
       if (!told) break
-      this.#alone.delete(channelName)
+      this.#untold.delete(address.channel)
     }
     this.#telling = undefined
-    const [next] = this.#alone
+    const [next] = this.#untold.values()
     if (next !== undefined) this.#tellLater(next)
+  }
+
+  /** In a room with history, also who is away now must be told when it comes back: there, it is kept like a message. */
+  async #tellNow ({ channel, history }: Address): Promise<unknown> {
+    const id = nextId()
+    if (history !== undefined) return await this.#append(channel, RESYNC_FRAME, id, history)
+    return await this.#publish(channel, RESYNC_FRAME, id)
   }
 }

@@ -11,11 +11,17 @@ export class Counters {
   degraded = 0
   received = 0
   malformed = 0
+  unnumbered = 0
+  gaps = 0
+  filled = 0
+  unfilled = 0
+  recovered = 0
+  unrecovered = 0
   delivered = 0
   ignored = 0
   readonly ended: Record<string, number> = {}
 
-  snapshot (): Pick<Stats, 'sent' | 'failed' | 'degraded' | 'received' | 'malformed' | 'delivered' | 'ignored' | 'ended'> {
+  snapshot (): Omit<Stats, 'broker' | 'connections' | 'waiting' | 'rooms' | 'members'> {
     return { ...this, ended: { ...this.ended } }
   }
 

@@ -20,6 +20,7 @@ const methods = { start () {}, publish () {}, subscribe () {}, unsubscribe () {}
 
 const MS = 'be a whole number of milliseconds, from 1 to 2147483647'
 const BYTES = 'be a whole number of bytes, at least 1'
+const HISTORY = 'be { size, ttl }: how many messages, from 1 to 100000, and milliseconds, from 1000 to 2147483647; or a function of the room that returns it'
 
 const WRONG: Array<[name: string, value: unknown, must: string]> = [
   ['authenticate', true, 'be a Fastify hook, or false for a room that is open to all'],
@@ -35,6 +36,14 @@ const WRONG: Array<[name: string, value: unknown, must: string]> = [
   ['redis', '127.0.0.1:6379', 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis'],
   ['redis', '', 'be a redis:// or rediss:// URL, options of ioredis, or a client of ioredis'],
   ['broker', 'redis', 'have the methods of a broker: see docs/brokers.md'],
+  ['history', 100, HISTORY],
+  ['history', { size: 0, ttl: 60_000 }, HISTORY],
+  ['history', { size: 10, ttl: 999 }, HISTORY],
+  ['history', { size: 10 }, HISTORY],
+  ['history', { size: 10, ttl: 60_000, max: 7 }, HISTORY],
+  ['maxRecovery', 0, 'be a whole number of messages, at least 1'],
+  ['maxRecoveryBytes', '4mb', BYTES],
+  ['onGap', true, 'be a function'],
   ['prefix', 'rooms ', 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
   ['prefix', 'x'.repeat(65), 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
   ['prefix', null, 'be at most 64 letters, digits and _ - . : / @ % ~ + ='],
@@ -148,6 +157,53 @@ t.test('a route with a wrong option fails where it is written', async t => {
   t.throws(() => app.manageWebsocket('cdr', { onJoin: 'hello' } as object), { code: 'FST_ROOMS_INVALID_OPTION', message: "fastify-rooms: option 'onJoin' must be a function" })
   t.throws(() => app.manageWebsocket('cdr', { keepAlive: 5 } as object), { message: "fastify-rooms: option 'keepAlive' is of the plugin, not of a route: give it to app.register()" })
   await app.close()
+})
+
+t.test('history', async t => {
+  const history = { size: 10, ttl: 60_000 }
+
+  t.test('needs a broker that keeps messages', async t => {
+    const message = "fastify-rooms: option 'history' needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md"
+    await t.rejects(boot({ broker: methods, history }), { message })
+    await t.rejects(boot({ broker: methods, history: () => undefined }), { message })
+    const app = await boot({ broker: methods })
+    t.throws(() => app.manageWebsocket('cdr', { history }), { message })
+  })
+
+  t.test('of a route needs a room that every process knows by its name', async t => {
+    const app = await boot({})
+    t.throws(() => app.manageWebsocket(() => 'cdr', { history }), { message: /of a route needs a room with a fixed name.*history\(room\)/ })
+    t.throws(() => app.manageWebsocket('cdr', { history: { ...history, size: 0 } }), { code: 'FST_ROOMS_INVALID_OPTION' })
+  })
+
+  t.test('of a room is the same for all routes that lead to it', async t => {
+    const app = await boot({})
+    app.manageWebsocket('cdr', { history })
+    app.manageWebsocket('cdr', { history: { ...history } })
+    app.manageWebsocket('cdr')
+    t.throws(() => app.manageWebsocket('cdr', { history: { ...history, size: 11 } }), { message: /of the room 'cdr' differs between two routes/ })
+    t.throws(() => app.manageWebsocket('cdr', { history: { ...history, ttl: 61_000 } }), { code: 'FST_ROOMS_INVALID_OPTION' })
+  })
+
+  t.test('may be a function, and what that returns is looked at', async t => {
+    const app = await boot({ history: (room: string) => ({ a: history, b: undefined, c: 7 })[room] })
+    t.teardown(() => app.close())
+    await app.ready()
+    t.match(await app.ws.sendToRoom('a', { command: 'X' }), { seq: 1 })
+    t.notOk('seq' in await app.ws.sendToRoom('b', { command: 'X' }))
+    await t.rejects(app.ws.sendToRoom('c', { command: 'X' }), { message: /option 'history' returned nonsense for the room 'c': it must be \{ size, ttl \}/ })
+    await t.rejects(app.ws.history('b'), { code: 'FST_ROOMS_NO_HISTORY' })
+  })
+
+  t.test('of a route comes before that of the plugin', async t => {
+    const app = await boot({ history: { size: 1, ttl: 60_000 } })
+    t.teardown(() => app.close())
+    app.manageWebsocket('cdr', { history, authenticate: false })
+    await app.ready()
+    for (const room of ['cdr', 'cdr', 'other', 'other']) await app.ws.sendToRoom(room, { command: 'X' })
+    t.equal((await app.ws.history('cdr')).messages.length, 2)
+    t.equal((await app.ws.history('other')).messages.length, 1)
+  })
 })
 
 t.test('an authenticate hook that is async and takes done is refused, in the plugin and in a route', async t => {

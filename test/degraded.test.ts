@@ -1,18 +1,19 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
-import { createApp, until, untilJoined } from './helpers/app.js'
+import { MemoryBroker } from '../index.js'
+import { connect, TestBus } from '../testing/index.js'
+import { createApp, createQuietApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
-import { brokerUnavailable, TestBroker } from './helpers/broker.js'
 import { join, status } from './helpers/client.js'
 import type { Client, Frame } from './helpers/client.js'
-import { Gate } from './helpers/gate.js'
 import { startRedis } from './helpers/redis.js'
 import { timers } from './helpers/resources.js'
 import { watchForStrays } from './helpers/strays.js'
 
 const noStrays = watchForStrays(t)
 
+const PATH = '/cdr/users/ws'
 const RESYNC = status('resync')
 const update = (data: unknown): { command: string, data: unknown } => ({ command: 'UPDATE_USER', data })
 
@@ -86,67 +87,66 @@ t.test('the connection that sends is lost while the one that hears stays: the sa
 })
 
 t.test('every room that was served alone is told, and no other', async t => {
-  const broker = new TestBroker()
-  const { app, url, token } = await createApp(t, {
-    rooms: { broker },
+  const bus = new TestBus()
+  const { app, token } = await createQuietApp(t, {
+    rooms: { broker: bus.broker() },
     setup: app => { for (const room of ['two', 'other']) app.get(`/${room}`, { websocket: true }, app.manageWebsocket(room)) }
   })
-  const at = (path: string): string => url.replace('/cdr/users/ws', path)
-  const [cdr, two, other] = [await join(t, url, token()), await join(t, at('/two'), token()), await join(t, at('/other'), token())]
-  broker.failure = brokerUnavailable()
+  const [cdr, two, other] = [await connect(app, PATH, token()), await connect(app, '/two', token()), await connect(app, '/other', token())]
+  const refused = bus.refuse('send')
   for (const room of ['cdr', 'two', 'nobody']) t.match(await app.ws.sendToRoom(room, update(1)), { degraded: true })
-  const tries = broker.calls.length
-  await until(() => broker.calls.length >= tries + 2)
+  await refused.reached(5)
   t.equal(app.ws.stats().broker, 'down', 'for as long as nobody could be told')
-  broker.failure = undefined
+  refused.stop()
   for (const member of [cdr, two]) {
-    t.strictSame(await member.next(), update(1))
-    t.strictSame(await member.next(), RESYNC)
+    t.strictSame(await member.expectMessage(), update(1))
+    await member.expectStatus('resync')
   }
   await until(() => app.ws.stats().broker === 'up')
   await app.ws.sendToRoom('other', update(2))
-  t.strictSame(await other.next(), update(2))
+  t.strictSame(await other.expectMessage(), update(2))
+  await other.expectNothing()
 })
 
 t.test('a room that is served alone again while the others are told is told again', async t => {
-  const broker = new TestBroker()
-  const { app, url, token } = await createApp(t, { rooms: { broker } })
-  const member = await join(t, url, token())
-  broker.failure = brokerUnavailable()
-  t.match(await app.ws.sendToRoom('cdr', update(1)), { degraded: true })
-  broker.failure = undefined
-  await until(() => app.ws.stats().broker === 'up')
-  broker.failure = brokerUnavailable()
-  t.match(await app.ws.sendToRoom('cdr', update(2)), { degraded: true })
-  t.equal(app.ws.stats().broker, 'down')
-  broker.failure = undefined
-  await until(() => app.ws.stats().broker === 'up')
-  for (const expected of [update(1), RESYNC, update(2), RESYNC]) t.strictSame(await member.next(), expected)
+  const bus = new TestBus()
+  const { app, token } = await createQuietApp(t, { rooms: { broker: bus.broker() } })
+  const member = await connect(app, PATH, token())
+  for (const data of [1, 2]) {
+    bus.refuse('send', 1)
+    t.match(await app.ws.sendToRoom('cdr', update(data)), { degraded: true })
+    t.equal(app.ws.stats().broker, 'down')
+    await until(() => app.ws.stats().broker === 'up')
+  }
+  await member.expectStatus('resync')
+  await member.expectStatus('resync')
+  t.strictSame(member.frames.slice(1), [update(1), RESYNC, update(2), RESYNC])
 })
 
 t.test('an application that closes while rooms are to be told leaves nothing behind', async t => {
   t.test('between two tries', async t => {
     await until(() => timers() === 0) // of the tests before
-    const broker = new TestBroker()
-    const { app } = await createApp(t, { rooms: { broker } })
-    broker.failure = brokerUnavailable()
+    const bus = new TestBus()
+    const { app } = await createQuietApp(t, { rooms: { broker: bus.broker() } })
+    const refused = bus.refuse('send')
+    await app.ready()
     await app.ws.sendToRoom('cdr', update(1))
-    await until(() => broker.calls.length >= 3)
+    await refused.reached(3)
     await app.close()
     t.equal(timers(), 0)
   })
 
   t.test('during one', async t => {
     await until(() => timers() === 0) // of the tests before
-    const broker = new TestBroker()
-    const { app } = await createApp(t, { rooms: { broker } })
-    broker.failure = brokerUnavailable()
+    const bus = new TestBus()
+    const { app } = await createQuietApp(t, { rooms: { broker: bus.broker() } })
+    bus.refuse('send', 1)
+    const stalled = bus.stall('send')
+    await app.ready()
     await app.ws.sendToRoom('cdr', update(1))
-    broker.sending = new Gate()
-    await broker.sending.reached
+    await stalled.reached()
     await app.close()
-    broker.sending.open()
-    await new Promise(resolve => setImmediate(resolve)) // the try has failed by then
+    await bus.settled() // the try has failed by then
     t.equal(timers(), 0)
   })
 })
@@ -169,15 +169,15 @@ t.test('any program may tell a room to look again, and nothing else of what only
 })
 
 t.test('a broker that throws at once is taken for one that rejects: the request succeeds, and members here are served', async t => {
-  class ThrowingBroker extends TestBroker {
-    override publish (): never { throw brokerUnavailable() }
+  class ThrowingBroker extends MemoryBroker {
+    override publish (): never { throw Object.assign(new Error('nobody there'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' }) }
   }
-  const { app, url, http, token } = await createApp(t, { rooms: { broker: new ThrowingBroker() } })
-  const member = await join(t, url, token())
+  const { app, token } = await createQuietApp(t, { rooms: { broker: new ThrowingBroker() } })
+  const member = await connect(app, PATH, token())
   t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { degraded: true, subscribers: 1 })
-  t.equal((await fetch(`${http}/cdr/users/1`, { method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '{}' })).status, 200)
-  t.strictSame(await member.next(), { command: 'HELLO' })
-  t.match(await member.next(), { command: 'UPDATE_USER' })
+  t.equal((await app.inject({ method: 'PATCH', url: '/cdr/users/1', payload: {} })).statusCode, 200)
+  t.strictSame(await member.expectMessage(), { command: 'HELLO' })
+  t.match(await member.expectMessage(), { command: 'UPDATE_USER' })
   t.match(app.ws.stats(), { sent: 2, failed: 0, degraded: 2 })
 })
 

@@ -25,7 +25,7 @@ const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
 const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
-  redis: true, broker: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
+  redis: true, broker: true, history: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
 }
 /** Options whose default is a function, which says it in words. */
 const USER_HOOKS = { userId: 'user.sub ?? user.id', expiresAt: 'user.exp' }
@@ -108,10 +108,11 @@ t.test('the registration of the README names every option with its default, and 
   await run(t, { 'register.mjs': `${AN_APPLICATION}\nimport fastifyRooms from 'fastify-rooms'\n${block}\n${TO_THE_END}` })
 })
 
-t.test('the examples of docs/hooks.md are accepted, and those that are whole applications run', async t => {
+t.test('the examples of docs/hooks.md are accepted, and those that are whole applications or whole tests run', async t => {
   const files: Record<string, string> = {}
   for (const { name, code } of DOCS.flatMap(blocks).filter(({ language }) => language === 'js')) {
-    if (code.includes("from 'fastify'")) files[`${name}.mjs`] = code
+    const [, file = `${name}.mjs`] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
+    if (/from 'fastify(-rooms\/testing)?'/.test(code)) files[file] = code
     else if (name.startsWith('hooks.md')) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)

@@ -2,9 +2,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyRequest } from 'fastify'
 import type { RoomOf, RoomRouteOptions } from '../index.js'
-import { createApp, until } from './helpers/app.js'
+import { connect, TestBus } from '../testing/index.js'
+import { createApp, createQuietApp, until } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
-import { TestBroker } from './helpers/broker.js'
 import { endingOf, INVALID_TOKEN, join, open, refusalOf, status } from './helpers/client.js'
 import type { Ending } from './helpers/client.js'
 import { Gate } from './helpers/gate.js'
@@ -62,14 +62,15 @@ t.test('a room function refuses by throwing what its status says', async t => {
 })
 
 t.test('a room name that a client made up, and that is not valid, is forbidden, and nobody is alarmed', async t => {
-  const broker = new TestBroker()
-  const { of, token, logs } = await createRoomApp(t, ({ params }) => params.room, { rooms: { broker } })
+  const bus = new TestBus()
+  const subscribed = bus.watch('subscribe')
+  const { of, token, logs } = await createRoomApp(t, ({ params }) => params.room, { rooms: { broker: bus.broker() } })
   for (const name of ['{x}', '*', 'h%3Fllo', 'a%0Ab', '%00', 'caf%C3%A9', 'a%20b']) {
     t.strictSame(await refusalOf(t, of(name), { token: token() }), FORBIDDEN, name)
   }
   const notAName = await createRoomApp(t, (() => 5) as unknown as RoomOf<RoomParams>)
   t.strictSame(await refusalOf(t, notAName.of('7'), { token: notAName.token() }), FORBIDDEN)
-  t.strictSame(broker.calls, [])
+  t.strictSame(subscribed.hits, [])
   t.notOk(logs.some(({ level }) => level as number > 30))
 })
 
@@ -114,9 +115,8 @@ t.test('authorize is told who wants in, and where; that of a route takes the pla
 })
 
 t.test('a token that has expired already, by the application\'s own clock, does not get in', async t => {
-  const broker = new TestBroker()
   const joined: unknown[] = []
-  const { app, url, token } = await createApp(t, { rooms: { broker, expiresAt: () => 1 }, route: { onJoin: () => { joined.push(1) }, onLeave: () => { joined.push(2) } } })
+  const { app, url, token } = await createApp(t, { rooms: { expiresAt: () => 1 }, route: { onJoin: () => { joined.push(1) }, onLeave: () => { joined.push(2) } } })
   t.strictSame(await refusalOf(t, url, { token: token() }), EXPIRED)
   t.strictSame(joined, [])
   t.match(app.ws.stats(), { members: 0, ended: { expired_token: 1 } })
@@ -180,11 +180,12 @@ for (const stage of STAGES) {
         await gate.pass()
         if (outcome === 'fails') throw new Error('too late')
       }
-      const broker = new TestBroker()
-      broker.gate = stage === STAGES[3] ? gate : undefined
+      const bus = new TestBus()
+      const stalled = stage === STAGES[3] ? bus.stall('subscribe') : undefined
+      const unsubscribed = bus.watch('unsubscribe')
       const joined: unknown[] = []
       const { app, of, logs } = await createRoomApp(t, async () => { await pass(STAGES[1]); return 'cdr' }, {
-        rooms: { broker, linger: 10, onError: () => { joined.push('error') } },
+        rooms: { broker: bus.broker(), linger: 10, onError: () => { joined.push('error') } },
         of: {
           authenticate: async () => { await pass(STAGES[0]) },
           authorize: async () => { await pass(STAGES[2]); return true },
@@ -194,11 +195,12 @@ for (const stage of STAGES) {
       })
       const client = await open(t, of('7'))
       client.send({ token: 'x' })
-      await gate.reached
+      await (stalled?.reached() ?? gate.reached)
       client.socket.terminate()
       await until(() => app.ws.stats().connections === 0)
       gate.open()
-      if (stage === STAGES[3]) await until(() => broker.calls.includes('unsubscribe rooms:cdr'))
+      stalled?.release()
+      if (stalled !== undefined) await unsubscribed.reached()
       await app.inject('/') // whatever was waiting has had its turn
       t.match(app.ws.stats(), { connections: 0, waiting: 0, rooms: 0, members: 0, ended: { client: 1 } })
       t.equal(await app.ws.count('cdr'), 0)
@@ -210,12 +212,13 @@ for (const stage of STAGES) {
 }
 
 t.test('where the broker does not confirm in time, the socket is let in and told so', async t => {
-  const broker = new TestBroker()
-  broker.gate = new Gate()
-  const { url, token } = await createApp(t, { rooms: { broker, subscribeTimeout: 50 } })
-  const member = await join(t, url, token())
-  t.match(member.frames, [{ data: { status: 'connected', degraded: true } }])
-  broker.gate.open()
+  const bus = new TestBus()
+  const stalled = bus.stall('subscribe')
+  const { app, token } = await createQuietApp(t, { rooms: { broker: bus.broker(), subscribeTimeout: 50 } })
+  const member = await connect(app, '/cdr/users/ws', token())
+  t.equal(member.connected.degraded, true)
+  stalled.release()
+  await member.expectStatus('resync')
 })
 
 t.test('when too many wait, the next is told to come back, and members are served; then there is room again', async t => {

@@ -4,10 +4,11 @@ import type { FastifyInstance } from 'fastify'
 import http from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import { MemoryBroker } from '../index.js'
 import type { Message } from '../index.js'
+import { TestBus } from '../testing/index.js'
 import { createApp, until } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
-import { brokerUnavailable, TestBroker } from './helpers/broker.js'
 import { endingOf, join, status } from './helpers/client.js'
 import type { Client } from './helpers/client.js'
 import { Gate } from './helpers/gate.js'
@@ -179,16 +180,36 @@ t.test('a message that is no good is logged and reported, and the request succee
 
 t.test('a send that fails after the reply is logged and reported, and the request has succeeded', async t => {
   const reported: unknown[] = []
-  const broker = new TestBroker()
+  const bus = new TestBus()
+  bus.refuse('send')
   const room = await listening(t, () => {}, {
-    rooms: { broker, whenBrokerDown: 'reject', onError: ({ error, room }) => { reported.push([(error as { code?: string }).code, room]) } }
+    rooms: { broker: bus.broker(), whenBrokerDown: 'reject', onError: ({ error, room }) => { reported.push([(error as { code?: string }).code, room]) } }
   })
-  broker.failure = brokerUnavailable()
   t.equal((await room.app.inject({ method: 'PATCH', url: '/cdr/users/7', payload: {} })).statusCode, 200)
   await until(() => reported.length === 1)
   t.strictSame(reported, [['FST_ROOMS_BROKER_UNAVAILABLE', 'cdr']])
   t.match(room.logs.filter(({ level }) => level === 50), [{ msg: 'message could not be sent to the room', room: 'cdr' }])
   t.match(room.app.ws.stats(), { sent: 1, failed: 1 })
+})
+
+t.test('nobody sends again what a reply could not: members are told to look for themselves, as soon as that can be said', async t => {
+  const bus = new TestBus()
+  bus.refuse('send', 1)
+  const room = await listening(t, () => {}, { rooms: { broker: bus.broker(), whenBrokerDown: 'reject' } })
+  await room.app.inject({ method: 'PATCH', url: '/cdr/users/7', payload: {} })
+  await until(() => room.app.ws.stats().broker === 'down')
+  t.strictSame(await room.member.next(), status('resync'))
+  await until(() => room.app.ws.stats().broker === 'up')
+})
+
+t.test('a broker that refuses a message for what it is will not take it later either: nobody is told to look', async t => {
+  const broker = Object.assign(new MemoryBroker(), { publish: () => { throw new Error('too long for me') } })
+  const reported: unknown[] = []
+  const room = await listening(t, () => {}, { rooms: { broker, onError: ({ error }) => { reported.push(error.message) } } })
+  await room.app.inject({ method: 'PATCH', url: '/cdr/users/7', payload: {} })
+  await until(() => reported.length === 1)
+  t.strictSame(reported, ['too long for me'])
+  t.equal(room.app.ws.stats().broker, 'up')
 })
 
 t.test('a client that leaves before the reply has changed something all the same: the room is told', async t => {

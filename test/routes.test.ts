@@ -7,8 +7,8 @@ import http from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import fastifyRooms, { MemoryBroker, MemoryBus } from '../index.js'
 import type { RoomsOptions } from '../index.js'
-import { createApp, until } from './helpers/app.js'
-import { TestBroker } from './helpers/broker.js'
+import { connect, TestBus } from '../testing/index.js'
+import { createApp, createQuietApp, until } from './helpers/app.js'
 import { endingOf, join, open } from './helpers/client.js'
 import { frame, openRaw } from './helpers/raw.js'
 import { watchForStrays } from './helpers/strays.js'
@@ -172,18 +172,19 @@ t.test('a broker of the application\'s own carries the messages between its proc
 })
 
 t.test('what a broker of the application\'s own hands over is checked: what is no message is counted and skipped', async t => {
-  const broker = new TestBroker()
-  const { app, url, token, logs } = await createApp(t, { rooms: { broker, maxMessage: 100 } })
-  const member = await join(t, url, token())
+  const bus = new TestBus()
+  const { app, token, logs } = await createQuietApp(t, { rooms: { broker: bus.broker(), maxMessage: 100 } })
+  const member = await connect(app, '/cdr/users/ws', token())
   for (const text of ['', 'hello', '[]', 'null', '7', '{}', '{"command":""}', '{"command":5}', '{"command":"WSStatus"}', '{"command":"WSPing"}', `{"command":"BIG","data":"${'x'.repeat(100)}"}`]) {
-    broker.events.message('rooms:cdr', text)
-    broker.events.message('rooms:cdr', Buffer.from(text))
+    bus.publish('cdr', text)
+    bus.publish('cdr', Buffer.from(text))
   }
-  broker.events.message('rooms:cdr', Buffer.from([0x7b, 0xff, 0x7d]))
-  broker.events.message('rooms:cdr', '{"command":"GOOD"}')
-  broker.events.message('rooms:cdr', Buffer.from('{"command":"BETTER"}'))
-  t.strictSame(await member.next(), { command: 'GOOD' })
-  t.strictSame(await member.next(), { command: 'BETTER' })
+  bus.publish('cdr', Buffer.from([0x7b, 0xff, 0x7d]))
+  bus.publish('cdr', '{"command":"GOOD"}')
+  bus.publish('cdr', Buffer.from('{"command":"BETTER"}'))
+  t.strictSame(await member.expectMessage(), { command: 'GOOD' })
+  t.strictSame(await member.expectMessage(), { command: 'BETTER' })
+  await member.expectNothing()
   t.match(app.ws.stats(), { received: 25, malformed: 23, delivered: 2 })
   t.match(logs.filter(({ msg }) => msg === 'skipped a broker payload that is no message'), [{ level: 40, channel: 'rooms:cdr', bytes: 0 }])
 })

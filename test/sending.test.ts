@@ -1,19 +1,22 @@
 import t from 'tap'
-import { createApp, until } from './helpers/app.js'
-import type { Settings, TestApp } from './helpers/app.js'
-import { brokerUnavailable, TestBroker } from './helpers/broker.js'
-import { join } from './helpers/client.js'
-import type { Client } from './helpers/client.js'
+import { createQuietApp, until } from './helpers/app.js'
+import type { QuietApp, Settings } from './helpers/app.js'
 import { watchForStrays } from './helpers/strays.js'
 import type { Test } from 'tap'
-import type { Message } from '../index.js'
+import { MemoryBroker } from '../index.js'
+import type { BrokerEvents, Message } from '../index.js'
+import { connect, TestBus } from '../testing/index.js'
+import type { Client } from '../testing/index.js'
 
 const noStrays = watchForStrays(t)
 
+const PATH = '/cdr/users/ws'
+
 /** A room with two members. */
-async function roomOfTwo (t: Test, settings: Settings = {}): Promise<TestApp & { members: [Client, Client] }> {
-  const room = await createApp(t, settings)
-  return { ...room, members: [await join(t, room.url, room.token()), await join(t, room.url, room.token({ sub: 'paul' }))] }
+async function roomOfTwo (t: Test, settings: Settings = {}): Promise<QuietApp & { members: [Client, Client] }> {
+  const room = await createQuietApp(t, settings)
+  const { app, token } = room
+  return { ...room, members: [await connect(app, PATH, token()), await connect(app, PATH, token({ sub: 'paul' }))] }
 }
 
 t.test('a message reaches every member, once, and its receipt names it', async t => {
@@ -24,14 +27,14 @@ t.test('a message reaches every member, once, and its receipt names it', async t
   t.not(first.id, second.id)
   t.notOk('degraded' in first)
   for (const member of members) {
-    t.strictSame(await member.next(), { command: 'HELLO', data: { n: 1 } })
-    t.strictSame(await member.next(), { command: 'BYE' })
+    t.strictSame(await member.expectMessage(), { command: 'HELLO', data: { n: 1 } })
+    t.strictSame(await member.expectMessage(), { command: 'BYE' })
   }
   t.match(app.ws.stats(), { sent: 2, failed: 0, degraded: 0, received: 2, delivered: 4, malformed: 0 })
 })
 
 t.test('a room without members takes messages, and says that nobody listens', async t => {
-  const { app } = await createApp(t)
+  const { app } = await createQuietApp(t)
   t.match(await app.ws.sendToRoom('nobody', { command: 'HELLO' }), { subscribers: 0 })
   t.equal(await app.ws.count('nobody'), 0)
 })
@@ -43,19 +46,19 @@ t.test('all members see the messages in the order of the calls, awaited or not',
     if (n % 7 === 0) await sending
   }
   for (const member of members) {
-    for (let n = 0; n < 500; n++) t.equal((await member.next()).data as unknown, n)
+    for (let n = 0; n < 500; n++) t.equal((await member.expectMessage()).data as unknown, n)
   }
 })
 
 t.test('a message to one room is not seen in another', async t => {
-  const { app, url, token, members } = await roomOfTwo(t, {
+  const { app, token, members } = await roomOfTwo(t, {
     setup (app) { app.get('/other', { websocket: true }, app.manageWebsocket('cdr2')) }
   })
-  const other = await join(t, url.replace('/cdr/users/ws', '/other'), token())
+  const other = await connect(app, '/other', token())
   await app.ws.sendToRoom('cdr2', { command: 'OTHER' })
   await app.ws.sendToRoom('cdr', { command: 'CDR' })
-  t.strictSame(await other.next(), { command: 'OTHER' })
-  t.strictSame(await members[0].next(), { command: 'CDR' })
+  t.strictSame(await other.expectMessage(), { command: 'OTHER' })
+  t.strictSame(await members[0].expectMessage(), { command: 'CDR' })
   t.match(app.ws.stats(), { rooms: 2, members: 3 })
 })
 
@@ -66,7 +69,7 @@ t.test('what was sent is what the message was at the time of the call', async t 
   message.command = 'CHANGED'
   message.data.name = 'Bob'
   await sending
-  t.strictSame(await members[0].next(), { command: 'USER', data: { name: 'Ada' } })
+  t.strictSame(await members[0].expectMessage(), { command: 'USER', data: { name: 'Ada' } })
 })
 
 const circular: Record<string, unknown> = {}
@@ -96,25 +99,25 @@ t.test('a call with a mistake in it is rejected with its code, and nothing is de
   }
   await t.rejects(app.ws.sendToRoom('cdr', { command: 'X', data: 'x'.repeat(1_000) }), { message: /is 1025 bytes long, more than `maxMessage` \(1000\)/ })
   await app.ws.sendToRoom('cdr', { command: 'X', data: 'x'.repeat(975) }) // as long as it may be
-  t.match(await members[0].next(), { command: 'X' })
+  t.match(await members[0].expectMessage(), { command: 'X' })
   t.match(app.ws.stats(), { sent: MISTAKES.length + 2, failed: MISTAKES.length + 1, received: 1, delivered: 2 })
 })
 
 t.test('the reason that data cannot be written is in the error', async t => {
-  const { app } = await createApp(t)
+  const { app } = await createQuietApp(t)
   const error = await app.ws.sendToRoom('cdr', { command: 'X', data: 1n }).catch(error => error)
   t.match(error.cause, TypeError)
 })
 
 t.test('a rejection that nobody awaits is logged, with the room, and ends nothing', async t => {
-  const { app, logs } = await createApp(t)
+  const { app, logs } = await createQuietApp(t)
   app.ws.sendToRoom('cdr', { command: '' })
   await until(() => app.ws.stats().failed === 1)
   t.match(logs.filter(({ level }) => level === 50), [{ msg: 'message could not be sent to the room', room: 'cdr', err: { code: 'FST_ROOMS_INVALID_MESSAGE' } }])
 })
 
 t.test('what fails often is logged once a second, with how often it was left out', async t => {
-  const { app, logs } = await createApp(t)
+  const { app, logs } = await createQuietApp(t)
   const omitted = (): unknown => logs.find(({ omitted }) => omitted !== undefined)?.omitted
   let failures = 0
   await until(async () => {
@@ -126,37 +129,36 @@ t.test('what fails often is logged once a second, with how often it was left out
 })
 
 t.test('while the broker is unreachable, the members of this process are served and the receipt says so', async t => {
-  const broker = new TestBroker()
-  const { app, members, logs } = await roomOfTwo(t, { rooms: { broker } })
-  broker.failure = brokerUnavailable()
+  const bus = new TestBus()
+  const { app, members, logs } = await roomOfTwo(t, { rooms: { broker: bus.broker() } })
+  bus.refuse('send')
   t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { id: /./, subscribers: 1, degraded: true })
   t.match(await app.ws.sendToRoom('nobody', { command: 'HELLO' }), { subscribers: 0, degraded: true })
-  for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
+  for (const member of members) t.strictSame(await member.expectMessage(), { command: 'HELLO' })
   t.match(app.ws.stats(), { sent: 2, failed: 0, degraded: 2, received: 0, delivered: 2 })
   t.match(logs.filter(({ level }) => level === 40), [{ room: 'cdr' }])
 })
 
 t.test('with whenBrokerDown: reject, nobody is served and the call is rejected', async t => {
-  const broker = new TestBroker()
-  const { app, members } = await roomOfTwo(t, { rooms: { broker, whenBrokerDown: 'reject' } })
-  broker.failure = brokerUnavailable()
+  const bus = new TestBus()
+  const { app, members } = await roomOfTwo(t, { rooms: { broker: bus.broker(), whenBrokerDown: 'reject' } })
+  bus.refuse('send', 1)
   await t.rejects(app.ws.sendToRoom('cdr', { command: 'LOST' }), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
-  broker.failure = undefined
   await app.ws.sendToRoom('cdr', { command: 'HELLO' })
-  for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
+  for (const member of members) t.strictSame(await member.expectMessage(), { command: 'HELLO' })
   t.match(app.ws.stats(), { sent: 2, failed: 1, degraded: 0 })
 })
 
 t.test('a message that may have been sent is never served a second time', async t => {
-  const broker = new TestBroker()
-  const { app, members } = await roomOfTwo(t, { rooms: { broker } })
-  for (const failure of [Object.assign(new Error('unknown'), { code: 'FST_ROOMS_SEND_UNKNOWN' }), new Error('anything')]) {
-    broker.failure = failure
-    await t.rejects(app.ws.sendToRoom('cdr', { command: 'MAYBE' }), failure)
-  }
-  broker.failure = undefined
+  const bus = new TestBus()
+  const { app, members } = await roomOfTwo(t, { rooms: { broker: bus.broker() } })
+  const error = new Error('anything')
+  bus.unconfirm(1, { arrive: false })
+  await t.rejects(app.ws.sendToRoom('cdr', { command: 'MAYBE' }), { code: 'FST_ROOMS_SEND_UNKNOWN' })
+  bus.refuse('send', 1, { error })
+  await t.rejects(app.ws.sendToRoom('cdr', { command: 'MAYBE' }), error)
   await app.ws.sendToRoom('cdr', { command: 'HELLO' })
-  t.strictSame(await members[0].next(), { command: 'HELLO' })
+  t.strictSame(await members[0].expectMessage(), { command: 'HELLO' })
   t.match(app.ws.stats(), { failed: 2, degraded: 0 })
 })
 
@@ -165,18 +167,35 @@ t.test('count says how many members a room has, and refuses a name that is none'
   t.equal(await app.ws.count('cdr'), 2)
   t.equal(await app.ws.count('other'), 0)
   await t.rejects(app.ws.count('{cdr}'), { code: 'FST_ROOMS_INVALID_ROOM' })
-  members[0].socket.close()
-  await until(async () => await app.ws.count('cdr') === 1)
+  await members[0].close()
+  t.equal(await app.ws.count('cdr'), 1)
 })
 
 t.test('stats say what this process holds and has done, and are a copy', async t => {
   const { app, members } = await roomOfTwo(t)
   await app.ws.sendToRoom('cdr', { command: 'HELLO' })
-  members[0].socket.close()
-  await until(() => app.ws.stats().connections === 1)
+  await members[0].close()
   const stats = app.ws.stats()
   const expected = {
-    broker: 'up', connections: 1, waiting: 0, rooms: 1, members: 1, sent: 1, failed: 0, degraded: 0, received: 1, malformed: 0, delivered: 2, ignored: 0, ended: { client: 1 }
+    broker: 'up',
+    connections: 1,
+    waiting: 0,
+    rooms: 1,
+    members: 1,
+    sent: 1,
+    failed: 0,
+    degraded: 0,
+    received: 1,
+    malformed: 0,
+    delivered: 2,
+    ignored: 0,
+    ended: { client: 1 },
+    unnumbered: 0,
+    gaps: 0,
+    filled: 0,
+    unfilled: 0,
+    recovered: 0,
+    unrecovered: 0
   }
   t.strictSame(stats, expected)
   stats.ended.client = 99
@@ -185,13 +204,20 @@ t.test('stats say what this process holds and has done, and are a copy', async t
 })
 
 t.test('stats say whether the broker is there, and what it complains of is logged', async t => {
-  const broker = new TestBroker()
-  const { app, logs } = await createApp(t, { rooms: { broker } })
+  let events: BrokerEvents | undefined
+  class FailingBroker extends MemoryBroker {
+    override start (its: BrokerEvents): void {
+      events = its
+      super.start(its)
+    }
+  }
+  const { app, logs } = await createQuietApp(t, { rooms: { broker: new FailingBroker() } })
+  await app.ready()
   t.match(app.ws.stats(), { broker: 'up' })
-  broker.events.down()
-  broker.events.error(new Error('connect ECONNREFUSED'))
+  events?.down()
+  events?.error(new Error('connect ECONNREFUSED'))
   t.match(app.ws.stats(), { broker: 'down' })
-  broker.events.up()
+  events?.up()
   t.match(app.ws.stats(), { broker: 'up' })
   t.match(logs.filter(({ level }) => level as number > 30), [
     { level: 40, msg: /broker is down/ }, { level: 50, msg: 'broker connection failed', err: { message: 'connect ECONNREFUSED' } }
@@ -199,11 +225,11 @@ t.test('stats say whether the broker is there, and what it complains of is logge
 })
 
 t.test('rooms may have any number of names', async t => {
-  const { app, url, token } = await createApp(t)
-  const member = await join(t, url, token())
+  const { app, token } = await createQuietApp(t)
+  const member = await connect(app, PATH, token())
   for (let number = 0; number <= 10_000; number++) await app.ws.sendToRoom(`room-${number}`, { command: 'NOBODY' })
   await app.ws.sendToRoom('cdr', { command: 'HELLO' })
-  t.strictSame(await member.next(), { command: 'HELLO' })
+  t.strictSame(await member.expectMessage(), { command: 'HELLO' })
 })
 
 noStrays()

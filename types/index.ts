@@ -12,10 +12,40 @@ export interface Message {
   data?: unknown
 }
 
+/** Where in the history of a room a message stands. No two messages ever have the same. */
+export interface Position {
+  /** Numbers are good for one epoch. A new one begins where the broker has lost messages, or has none. */
+  readonly epoch: string
+  /** 1 for the first message of an epoch; 0 is the epoch's beginning. */
+  readonly seq: number
+  /** The name of the message: the `id` of its receipt. */
+  readonly mid: string
+}
+
+/** How much a room keeps. */
+export interface HistoryBounds {
+  /** How many messages. */
+  size: number
+  /** How long after the latest one, in milliseconds; and for as long as the room has members. */
+  ttl: number
+}
+
+/** What a room keeps, and where it ends. */
+export interface History {
+  /** Where it ends; undefined where nothing has been kept yet, or no longer is. */
+  position: Position | undefined
+  messages: HistoryMessage[]
+}
+
+/** A message that a room has kept. */
+export interface HistoryMessage extends Message, Position {}
+
 /** What became of a message. */
 export interface Receipt {
   /** Names this message, in logs and in errors. */
   id: string
+  /** The number of the message, in a room with history. */
+  seq?: number
   /**
    * Subscriptions that the broker counted: processes with members, and whatever other program listens to the channel.
    * Not deliveries.
@@ -92,7 +122,22 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
   onError?: ((event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void) | undefined
 }
 
-export type RoomRouteOptions<R extends RouteGenericInterface = RouteGenericInterface> = Hooks<R>
+export interface RoomRouteOptions<R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R> {
+  /**
+   * What the route's room keeps. Only where the room is a name: one that depends on the request needs the option
+   * `history` of the plugin, so that all processes know of it, also those that only send. @default nothing
+   */
+  history?: HistoryBounds | undefined
+}
+
+/** Messages of a room were found to be missing in this process. */
+export interface GapEvent {
+  room: string
+  /** How many could be read from the room's history, and were sent to the members after all. */
+  filled: number
+  /** Whether that was all. Otherwise the members were told to `resync`. */
+  complete: boolean
+}
 
 /** Options of the plugin. Times are in milliseconds, sizes in bytes. */
 export interface RoomsOptions extends Hooks {
@@ -107,6 +152,17 @@ export interface RoomsOptions extends Hooks {
   prefix?: string
   /** What `sendToRoom` does while the broker cannot be reached: serve this process's members and say so, or reject. @default 'local' */
   whenBrokerDown?: 'local' | 'reject' | undefined
+  /**
+   * What rooms keep, all of them or those for which the function returns bounds. The same in all processes. A route's own
+   * `history` comes first. @default nothing
+   */
+  history?: HistoryBounds | ((room: string) => HistoryBounds | undefined) | undefined
+  /** How many messages one client may be sent that it has missed. @default 300 */
+  maxRecovery?: number | undefined
+  /** The same in bytes, and what a process keeps at hand of a room for clients that come back. @default 4194304 */
+  maxRecoveryBytes?: number | undefined
+  /** Members here may have missed messages of a room, and have been given or told it. For counting and reporting. */
+  onGap?: ((event: GapEvent) => void) | undefined
   /** In which time the broker must confirm a message. @default 2000 */
   publishTimeout?: number | undefined
   /** How long the first member of a room waits for the broker to confirm the subscription. @default 2000 */
@@ -180,6 +236,18 @@ export interface Stats {
   received: number
   /** Of these, how many were no messages of ours, and were skipped. */
   malformed: number
+  /** Messages that were published into a room with history without a number, by programs that do not keep them. */
+  unnumbered: number
+  /** How often members here may have missed messages of a room. */
+  gaps: number
+  /** Messages that were missing, and were read from a history and sent after all. */
+  filled: number
+  /** Gaps that could not be filled: members were told to load anew. */
+  unfilled: number
+  /** Clients that came back and got all that they had missed. */
+  recovered: number
+  /** Clients that came back and could not be given all: they were told so. */
+  unrecovered: number
   /** Frames written to members for the messages of rooms. */
   delivered: number
   /** Frames of clients that no one had asked for. */
@@ -201,6 +269,13 @@ export interface Rooms {
    * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_BROKER_UNAVAILABLE
    */
   count (room: string): Promise<number>
+  /**
+   * What a room with history still holds.
+   * @param options.since only what came after this position, which must be of the present epoch or one still kept
+   * @param options.limit the last so many messages @default all that are kept
+   * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_NO_HISTORY, FST_ROOMS_BROKER_UNAVAILABLE
+   */
+  history (room: string, options?: { since?: Pick<Position, 'epoch' | 'seq'> | undefined, limit?: number | undefined }): Promise<History>
   stats (): Stats
 }
 

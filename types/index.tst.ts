@@ -12,7 +12,7 @@ import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'tstyche'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker, MemoryBus } from '../index.js'
 import type {
-  AuthenticateHook, Broker, BrokerEvents, Connection, Hooks, Message, Receipt, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
+  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Position, Receipt, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
   Stats, User
 } from '../index.js'
 
@@ -112,7 +112,7 @@ describe('sending', () => {
   test('app.ws.sendToRoom tells what became of the message', () => {
     expect(app.ws).type.toBe<Rooms>()
     expect(app.ws.sendToRoom('cdr', { command: 'UPDATE_USER' })).type.toBe<Promise<Receipt>>()
-    expect<Receipt>().type.toBe<{ id: string, subscribers: number, degraded?: true }>()
+    expect<Receipt>().type.toBe<{ id: string, seq?: number, subscribers: number, degraded?: true }>()
   })
 
   test('reply.sendToRoom returns nothing to wait for', () => {
@@ -132,6 +132,25 @@ describe('sending', () => {
     expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatile: 1 })
     expect(app.ws.sendToRoom).type.not.toBeCallableWith('cdr', { command: 'UPDATE_USER' }, { volatil: true })
     expect<Message['data']>().type.toBe<unknown>()
+  })
+
+  test('app.ws.history is what a room still holds', async () => {
+    expect(app.ws.history('cdr')).type.toBe<Promise<History>>()
+    const { position, messages } = await app.ws.history('cdr', { since: { epoch: '1', seq: 7 }, limit: 10 })
+    expect(position).type.toBe<Position | undefined>()
+    expect(messages[0]?.data).type.toBe<unknown>()
+    expect(app.ws.history).type.toBeCallableWith('cdr', { since: position })
+    expect(app.ws.history).type.not.toBeCallableWith('cdr', { since: 7 })
+    expect(app.ws.history).type.not.toBeCallableWith()
+  })
+
+  test('rooms keep what routes and the plugin say', () => {
+    expect(app.manageWebsocket).type.toBeCallableWith('cdr', { history: { size: 100, ttl: 60_000 } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { history: { size: 100 } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { history: true })
+    expect<RoomsOptions>().type.toBeAssignableFrom({ history: { size: 100, ttl: 60_000 } })
+    app.register(fastifyRooms, { history: room => room.startsWith('a') ? { size: 1, ttl: 1_000 } : undefined, onGap: event => { expect(event).type.toBe<GapEvent>() } })
+    expect(app.register).type.not.toBeCallableWith(fastifyRooms, { history: () => 7 })
   })
 
   test('counts and statistics are numbers', () => {
@@ -230,7 +249,7 @@ describe('manageWebsocket', () => {
   })
 
   test('takes policies only: what is of the plugin stays with the plugin', () => {
-    expect<RoomRouteOptions>().type.toBe<Hooks>()
+    expect<keyof Omit<RoomRouteOptions, keyof Hooks>>().type.toBe<'history'>()
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { redis: 'redis://127.0.0.1' })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { keepAlive: 1 })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { authorise: () => true })
@@ -325,6 +344,6 @@ describe('brokers', () => {
   })
 
   test('are told about by events', () => {
-    expect<keyof BrokerEvents>().type.toBe<'message' | 'up' | 'down' | 'error'>()
+    expect<keyof BrokerEvents>().type.toBe<'message' | 'up' | 'down' | 'missed' | 'error'>()
   })
 })

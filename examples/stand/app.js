@@ -45,6 +45,9 @@ const CHANGE = {
   }
 }
 
+/** A tablet that was out of reach for less than five minutes is sent what it has missed. */
+const HISTORY = { size: 200, ttl: 5 * 60_000 }
+
 /**
  * The stand board, not yet listening.
  * @param secret signs the tokens; processes that share it accept each other's
@@ -87,6 +90,7 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
   })
 
   app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket('cdr', {
+    history: HISTORY,
     onJoin: volunteersChanged,
     onLeave: volunteersChanged
   }))

@@ -14,7 +14,7 @@ export function announceVolunteers (app, room) {
       const count = await app.ws.count(room)
       if (onlyIfChanged && count === said) return
       said = count
-      await app.ws.sendToRoom(room, { command: 'VOLUNTEERS', data: { count } })
+      await app.ws.sendToRoom(room, { command: 'VOLUNTEERS', data: { count } }, { volatile: true }) // worth nothing late
     } catch (err) {
       app.log.warn({ err }, 'volunteers could not be counted')
     }

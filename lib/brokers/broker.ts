@@ -1,3 +1,5 @@
+import type { HistoryBounds, Position } from '../../types/index.js'
+
 /**
  * What carries messages between processes. Two are built in; an application can bring its own. test/brokers/suite.ts
  * is the contract in executable form: a broker that passes it will do.
@@ -28,16 +30,81 @@ export interface Broker {
 
   /** Lets go of everything: connections that the broker made, timers, what it has reported. */
   close (): Promise<void>
+
+  /** What a broker that keeps messages has for rooms with history. Without it there are none. */
+  readonly history?: BrokerHistory | undefined
+}
+
+/**
+ * Messages that are numbered and kept. A history is a line of entries; each has a position that no other ever has again:
+ * the epoch, a number in it, and the name of the message. An epoch begins with an entry of number 0 and without a text,
+ * and its name is a decimal number below 2^53, always greater than that of the one before. All three methods settle in a time that the broker
+ * chooses, and reject as `publish` does.
+ */
+export interface BrokerHistory {
+  /**
+   * Whether messages can be missed without any word of `down` or `missed`. Then the plugin looks every second at the end
+   * of the history of each room that has members.
+   */
+  readonly polled: boolean
+
+  /**
+   * Numbers a message, keeps it, and hands it to all subscribers, in one step that happens once or not at all. Of one
+   * caller and channel, in the order of the calls. An epoch begins where there is none.
+   */
+  append (channel: string, text: string, mid: string, bounds: HistoryBounds): Promise<Appended>
+
+  /**
+   * What came after a position, in one step with a look at the entry there. An epoch begins where there is no history,
+   * or where the present epoch is that of `from` and does not have what `from` names: it was written anew. The history
+   * then lives for `ttl` from now on.
+   * @param from without it, only the last position is asked for
+   * @param limit of entries; further ones are read from the last of these on
+   */
+  read (channel: string, from: Position | undefined, bounds: HistoryBounds, limit: number): Promise<Range>
+
+  /** The last entries, at most `limit`, in order. Nothing is changed. */
+  tail (channel: string, limit: number): Promise<readonly Entry[]>
+}
+
+/** A message that is kept, as it was given to `append`, or the beginning of an epoch, without a text. */
+export interface Entry extends Position {
+  readonly text: string
+}
+
+export interface Appended {
+  readonly epoch: string
+  readonly seq: number
+  /** As `publish` has it. */
+  readonly subscribers: number
+}
+
+export interface Range {
+  /** The last position of the history. */
+  readonly last: Position
+  /** What follows `from`; empty when that cannot be said. */
+  readonly entries: readonly Entry[]
+  /**
+   * Why it cannot be said what followed: `trimmed`, the position is older than what is kept; `rewritten`, the history
+   * has no such position, though it should.
+   */
+  readonly broken?: 'trimmed' | 'rewritten' | undefined
 }
 
 /** What a broker tells the plugin. */
 export interface BrokerEvents {
-  /** @param payload the text that was published, or its bytes; whoever has them as they came saves the decoding */
-  message (channel: string, payload: string | Buffer): void
+  /**
+   * @param payload the text that was published, or its bytes; whoever has them as they came saves the decoding
+   * @param position of a message that `append` was given. The payload is then as members get it, with number and name:
+   * see `numbered`
+   */
+  message (channel: string, payload: string | Buffer, position?: Position): void
   /** Subscriptions can be made. There are none yet: after a loss the plugin makes all of them again. */
   up (): void
   /** All subscriptions are gone, and messages may be missed until they are made again. */
   down (): void
+  /** The subscription stands, and yet messages of this channel may have been missed. */
+  missed (channel: string): void
   /** For the log. Errors that reject a call are not told twice. */
   error (error: Error): void
 }

@@ -1,4 +1,6 @@
-import type { Broker, BrokerEvents } from './broker.js'
+import type { Position } from '../../types/index.js'
+import type { Broker, BrokerEvents, BrokerHistory } from './broker.js'
+import { MemoryHistories, MemoryHistory } from './memory-history.js'
 
 /** What one broker has to do with a channel. */
 interface Presence {
@@ -11,15 +13,18 @@ interface Presence {
 export class MemoryBus {
   /** The arrays are replaced and never changed: a message may be on its way through one. */
   readonly channels = new Map<string, readonly Presence[]>()
+  readonly histories = new MemoryHistories()
 }
 
 /** The broker of one process: nothing to install, and nothing that can fail. */
 export class MemoryBroker implements Broker {
+  readonly history: BrokerHistory
   readonly #bus: MemoryBus
   #events: BrokerEvents | undefined
 
   constructor (bus: MemoryBus = new MemoryBus()) {
     this.#bus = bus
+    this.history = new MemoryHistory(bus.histories, (channel, payload, position) => this.#deliver(channel, payload, position))
   }
 
   start (events: BrokerEvents): void {
@@ -28,13 +33,7 @@ export class MemoryBroker implements Broker {
   }
 
   publish (channel: string, text: string): number | Promise<number> {
-    let subscribers = 0
-    for (const { broker, subscribed } of this.#bus.channels.get(channel) ?? []) {
-      if (!subscribed) continue
-      subscribers++
-      broker.#events?.message(channel, text)
-    }
-    return subscribers
+    return this.#deliver(channel, text)
   }
 
   async subscribe (channel: string): Promise<void> {
@@ -64,6 +63,16 @@ export class MemoryBroker implements Broker {
       Object.assign(this.#presence(channel), { subscribed: false, members: 0 })
       this.#tidy(channel)
     }
+  }
+
+  #deliver (channel: string, payload: string, position?: Position): number {
+    let subscribers = 0
+    for (const { broker, subscribed } of this.#bus.channels.get(channel) ?? []) {
+      if (!subscribed) continue
+      subscribers++
+      broker.#events?.message(channel, payload, position)
+    }
+    return subscribers
   }
 
   #presence (channel: string): Presence {

@@ -1,9 +1,13 @@
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { isReply } from './redis-errors.js'
+import type { Script } from './redis-scripts.js'
 
 /** What may be given as the option `redis`. */
 export type RedisSource = string | RedisOptions | Redis | Cluster
+
+export type Argument = string | number
 
 /**
  * The connections to Redis, with what differs between one server and a Cluster: the commands of pub/sub, and whose
@@ -13,13 +17,26 @@ export interface RedisLink {
   /** For everything but subscriptions. */
   readonly commands: Redis | Cluster
   readonly subscriber: Redis | Cluster
+  /** What histories are read by: where messages arrive, so that an answer stands in line with them. */
+  readonly reader: Redis | Cluster
+  /** What is sent until the end of this turn leaves in one write. */
+  gather (): void
   publish (channel: string, text: string): Promise<number>
   /** All or none. Channels of one call share the fate of the call. */
   subscribe (channels: string[]): Promise<unknown>
   unsubscribe (channels: string[]): Promise<unknown>
+  /** Runs a script by the connection for commands, which can publish in it by `publishCommand`. */
+  run (script: Script, keys: string[], args: Argument[]): Promise<unknown>
+  /** Runs a script by the reader. */
+  ask (script: Script, keys: string[], args: Argument[]): Promise<unknown>
+  readonly publishCommand: 'PUBLISH' | 'SPUBLISH'
+  /** Whether messages may be missed without any event that says so. */
+  readonly polled: boolean
+  /** Gives up all connections for new ones. */
+  reconnect (): void
   /** Resolves when what was published before has arrived. */
   flush (): Promise<unknown>
-  /** How many channels one call may name. A Cluster takes only channels of one slot. */
+  /** How many channels or keys one call may name. A Cluster takes only those of one slot. */
   readonly batch: number
   readonly messageEvent: 'messageBuffer' | 'smessageBuffer'
 }
@@ -45,6 +62,8 @@ const OURS = {
   failoverDetector: true, // with Sentinel: do not stay with a master that is none any more
   stringNumbers: false, // a count is a number
   monitor: false,
+  protocol: 3, // a connection with subscriptions can be asked other things too
+  replyMapping: 'legacy',
   clientInfoTag: 'fastify-rooms',
   retryStrategy,
   lazyConnect: true
@@ -65,6 +84,16 @@ function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
   return {
     commands,
     subscriber,
+    reader: subscriber,
+    gather,
+    run: (script, keys, args) => evaluate(commands, script, keys, args),
+    ask: (script, keys, args) => evaluate(subscriber, script, keys, args),
+    publishCommand: 'PUBLISH',
+    polled: false,
+    reconnect: () => {
+      // Not `disconnect`, which waits for the other side to agree.
+      for (const { stream } of [subscriber, commands]) stream?.destroy()
+    },
     publish: (channel, text) => {
       gather()
       return commands.publish(channel, text)
@@ -84,6 +113,7 @@ function clusterLink (source: Cluster): RedisLink {
   const cluster = source.duplicate([], {
     keyPrefix: '',
     shardedSubscribers: true,
+    scaleReads: 'master', // a replica may be behind
     clusterRetryStrategy: retryStrategy,
     // A command that may have been carried out must not be repeated; one that was redirected has not been.
     retryDelayOnFailover: 0,
@@ -95,6 +125,13 @@ function clusterLink (source: Cluster): RedisLink {
   return {
     commands: cluster,
     subscriber: cluster,
+    reader: cluster,
+    gather,
+    run: (script, keys, args) => evaluate(cluster, script, keys, args),
+    ask: (script, keys, args) => evaluate(cluster, script, keys, args),
+    publishCommand: 'SPUBLISH',
+    polled: true,
+    reconnect: () => cluster.disconnect(true),
     publish: (channel, text) => {
       gather()
       return cluster.spublish(channel, text) as Promise<number>
@@ -105,6 +142,16 @@ function clusterLink (source: Cluster): RedisLink {
     flush: async () => await setTimeout(CLUSTER_GRACE),
     batch: 1,
     messageEvent: 'smessageBuffer'
+  }
+}
+
+/** Redis forgets scripts, when it starts or is told to. The first call by the text brings one back. */
+async function evaluate (client: Redis | Cluster, { sha, text }: Script, keys: string[], args: Argument[]): Promise<unknown> {
+  try {
+    return await client.evalsha(sha, keys.length, ...keys, ...args)
+  } catch (error) {
+    if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
+    return await client.eval(text, keys.length, ...keys, ...args)
   }
 }
 

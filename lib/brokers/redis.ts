@@ -1,85 +1,91 @@
-import { Deadlines } from '../deadlines.js'
-import { errors } from '../errors.js'
+import type { Position } from '../../types/index.js'
+import { nextId } from '../id.js'
+import { Answers } from './answers.js'
 import type { Broker, BrokerEvents } from './broker.js'
+import { ClusterWatch } from './cluster-watch.js'
 import { Occupancy } from './occupancy.js'
+import { redacted, unavailable, unknown, wasNotSent } from './redis-errors.js'
+import { RedisHistory } from './redis-history.js'
 import { PING_INTERVAL } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
-
-/** The commands of one turn that Redis owes answers to. They leave together, so they share a deadline. */
-interface Owed {
-  readonly expire: Array<() => void>
-  answers: number
-}
-
-interface SubscriptionRequest {
-  readonly channel: string
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
+import { Subscriptions } from './subscriptions.js'
+import { SingleWatch } from './watch.js'
+import type { Watch } from './watch.js'
 
 /** Pub/sub of Redis: one channel per room, and the payload is the text of the frame, so that any program can take part. */
 export class RedisBroker implements Broker {
+  readonly history: RedisHistory
   readonly #link: RedisLink
   readonly #occupancy: Occupancy
-  readonly #owed: Deadlines<Owed>
-  readonly #subscribes: SubscriptionRequest[] = []
-  readonly #unsubscribes: SubscriptionRequest[] = []
-  #turn: Owed | undefined
-  #pinging: NodeJS.Timeout | undefined
+  readonly #subscriptions: Subscriptions
+  readonly #watch: Watch
+  readonly #answers: Answers
+  /** Of the connection with the subscriptions, which also reads histories. */
+  readonly #heard: Answers
+  #ticking: NodeJS.Timeout | undefined
+  #ticked = 0
+  /** Counts connections of the subscriber: what is heard of an earlier one comes too late. */
+  #connection = 0
+  #up = false
   #closing = false
-  #failed: ((error: Error) => void) | undefined
+  #events: BrokerEvents | undefined
 
   constructor (link: RedisLink, { prefix, publishTimeout }: { prefix: string, publishTimeout: number }) {
     this.#link = link
-    this.#occupancy = new Occupancy(link.commands, prefix, error => {
-      if (!this.#closing) this.#failed?.(redacted(error) as Error)
-    })
-    this.#owed = new Deadlines(publishTimeout, ({ expire }) => { for (const one of expire) one() })
+    this.#occupancy = new Occupancy(link.commands, prefix, error => this.#failed(error))
+    this.#subscriptions = new Subscriptions(link, channel => this.#events?.missed(channel))
+    this.#answers = new Answers(link.commands, publishTimeout)
+    this.#heard = new Answers(link.subscriber, publishTimeout)
+    this.history = new RedisHistory(link, this.#heard, this.#subscriptions, publishTimeout)
+    const own = `${prefix}!${nextId()}` // no room is called so
+    const deaf = (): void => this.#deaf()
+    this.#watch = 'nodes' in link.commands ? new ClusterWatch(link, own, this.#subscriptions, deaf) : new SingleWatch(link, own, deaf)
   }
 
   start (events: BrokerEvents): void {
-    this.#failed = error => events.error(error)
+    this.#events = events
     const { commands, subscriber } = this.#link
     for (const client of new Set([commands, subscriber])) {
       // It tries again by itself for as long as it takes. 'error' says what happened, unlike the promise of a first attempt.
       client.on('error', error => events.error(redacted(error)))
       client.connect().catch(() => {})
     }
-    commands.on('ready', () => this.#occupancy.restore())
-    // What was under way may have been carried out or not, and ioredis would never say.
-    commands.on('close', () => this.#owed.expireAll())
-    subscriber.on(this.#link.messageEvent, (channel: Buffer, payload: Buffer) => events.message(channel.toString(), payload))
-    let up = false
-    subscriber.on('ready', () => {
-      up = true
-      events.up()
+    commands.on('ready', () => {
+      this.#occupancy.restore()
+      this.#watch.forget()
     })
-    subscriber.on('close', () => {
-      if (up && !this.#closing) events.down()
-      up = false
-    })
+    subscriber.on('ready', () => this.#listen())
+    subscriber.on('close', () => this.#lost())
     // ioredis moves the subscriptions of a Cluster with its slots, and does not say whether that went well.
     subscriber.on('subscribersReady', () => {
-      if (!up) return
-      events.down()
-      events.up()
+      if (!this.#up) return
+      this.#lost()
+      this.#listen()
     })
+    subscriber.on(this.#link.messageEvent, (channel: Buffer, payload: Buffer) => this.#receive(channel.toString(), payload))
+    this.#answers.start()
+    this.#heard.start()
+    this.history.start()
     this.#occupancy.start()
-    this.#pinging = setInterval(() => this.#ping(), PING_INTERVAL)
+    this.#ticked = performance.now()
+    this.#ticking = setInterval(() => this.#tick(), PING_INTERVAL)
   }
 
   publish (channel: string, text: string, id: string): Promise<number> {
-    return this.#bounded(() => this.#link.publish(channel, text), cause => {
-      return wasNotSent(cause) ? unavailable(cause) : withCause(new errors.FST_ROOMS_SEND_UNKNOWN(id), cause)
-    })
+    const count = this.#subscriptions.has(channel)
+      ? (subscribers: number) => { if (subscribers === 0) this.#subscriptions.doubt(channel) }
+      : undefined
+    return this.#answers.bounded(() => this.#link.publish(channel, text), cause => {
+      return wasNotSent(cause) ? unavailable(cause) : unknown(id, cause)
+    }, count)
   }
 
   subscribe (channel: string): Promise<void> {
-    return this.#batch(this.#subscribes, channel, channels => this.#link.subscribe(channels))
+    return this.#subscriptions.subscribe(channel)
   }
 
   unsubscribe (channel: string): Promise<void> {
-    return this.#batch(this.#unsubscribes, channel, channels => this.#link.unsubscribe(channels))
+    return this.#subscriptions.unsubscribe(channel)
   }
 
   report (channel: string, members: number): void {
@@ -87,62 +93,61 @@ export class RedisBroker implements Broker {
   }
 
   count (channel: string): Promise<number> {
-    return this.#bounded(() => this.#occupancy.count(channel), unavailable)
+    return this.#answers.bounded(() => this.#occupancy.count(channel), unavailable)
   }
 
   async flush (): Promise<void> {
-    await this.#bounded(() => this.#link.flush(), unavailable, this.#link.subscriber)
+    await this.#heard.bounded(() => this.#link.flush(), unavailable)
   }
 
   async close (): Promise<void> {
     this.#closing = true
-    clearInterval(this.#pinging)
+    clearInterval(this.#ticking)
     const leaving = this.#occupancy.close().catch(() => {})
-    await this.#bounded(() => leaving, unavailable).catch(() => {})
-    this.#owed.expireAll()
-    this.#owed.close()
+    await this.#answers.bounded(() => leaving, unavailable).catch(() => {})
+    this.history.close()
+    this.#subscriptions.close()
+    this.#answers.close()
+    this.#heard.close()
     this.#link.subscriber.disconnect()
     this.#link.commands.disconnect()
   }
 
-  /** @param failed makes the error, of what the work failed with, or of nothing when no answer came in time */
-  #bounded<T> (work: () => Promise<T>, failed: (cause?: unknown) => Error, { status } = this.#link.commands): Promise<T> {
-    if (status !== 'ready') return Promise.reject(unavailable())
-    return new Promise((resolve, reject) => {
-      const owed = this.#owedThisTurn()
-      owed.expire.push(() => reject(failed())) // which is nothing any more for one that is settled
-      work().then(value => {
-        this.#answered(owed)
-        resolve(value)
-      }, cause => {
-        this.#answered(owed)
-        reject(failed(cause))
-      })
-    })
+  async #listen (): Promise<void> {
+    const connection = ++this.#connection
+    await this.#watch.start().catch(error => this.#failed(error))
+    if (connection !== this.#connection || this.#closing) return
+    this.#up = true
+    this.#events?.up()
   }
 
-  #owedThisTurn (): Owed {
-    if (this.#turn === undefined) {
-      this.#turn = { expire: [], answers: 0 }
-      this.#owed.add(this.#turn)
-      process.nextTick(() => { this.#turn = undefined })
+  #lost (): void {
+    this.#connection++
+    this.#watch.stop()
+    this.#subscriptions.lost()
+    if (this.#up && !this.#closing) this.#events?.down()
+    this.#up = false
+  }
+
+  #receive (channel: string, payload: Buffer): void {
+    if (this.#watch.takes(channel, payload)) return
+    const match = payload[0] === MARK ? POSITION.exec(payload.toString('latin1', 0, POSITION_BYTES)) : null
+    if (match === null) {
+      this.#events?.message(channel, payload)
+      return
     }
-    return this.#turn
+    const [line, epoch, seq, mid] = match as unknown as [string, string, string, string]
+    const position: Position = { epoch, seq: Number(seq), mid }
+    this.#events?.message(channel, payload.subarray(line.length), position)
   }
 
-  #answered (owed: Owed): void {
-    if (++owed.answers === owed.expire.length && owed !== this.#turn) this.#owed.delete(owed)
-  }
-
-  /** Requests of one turn go out as one command: after a reconnection, there may be thousands. */
-  async #batch (requests: SubscriptionRequest[], channel: string, send: (channels: string[]) => Promise<unknown>): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      requests.push({ channel, resolve, reject })
-      if (requests.length > 1) return
-      queueMicrotask(() => {
-        while (requests.length > 0) sendTogether(requests.splice(0, this.#link.batch), send)
-      })
-    })
+  #tick (): void {
+    const now = performance.now()
+    const stalled = now - this.#ticked > PING_INTERVAL * 1.5
+    this.#ticked = now
+    this.#ping()
+    // After a stall, what has arrived meanwhile is not read yet.
+    if (!stalled) this.#watch.tick()
   }
 
   /** A connection that hangs says nothing. A ping that is owed an answer makes ioredis end it. */
@@ -153,37 +158,21 @@ export class RedisBroker implements Broker {
       if (client.status === 'ready') client.ping().catch(() => {})
     }
   }
+
+  #deaf (): void {
+    this.#failed(new Error('What is published does not arrive, though Redis takes it. Connecting anew.'))
+    this.#link.reconnect()
+  }
+
+  #failed (error: unknown): void {
+    if (!this.#closing) this.#events?.error(redacted(error) as Error)
+  }
 }
 
-function sendTogether (requests: SubscriptionRequest[], send: (channels: string[]) => Promise<unknown>): void {
-  send(requests.map(({ channel }) => channel)).then(() => {
-    for (const { resolve } of requests) resolve()
-  }, error => {
-    // One channel that is refused must not keep the others from being heard.
-    if (requests.length > 1 && isReply(error)) for (const request of requests) sendTogether([request], send)
-    else for (const { reject } of requests) reject(redacted(error))
-  })
-}
-
-/** Whether Redis itself refused, or ioredis had nothing to write to. */
-function wasNotSent (error: unknown): boolean {
-  return isReply(error) || /^(Stream|Cluster) isn't /.test((error as Error | undefined)?.message ?? '')
-}
-
-function isReply (error: unknown): boolean {
-  return (error as Error | undefined)?.name === 'ReplyError'
-}
-
-function unavailable (cause?: unknown): Error {
-  return withCause(new errors.FST_ROOMS_BROKER_UNAVAILABLE(), cause)
-}
-
-function withCause (error: Error, cause: unknown): Error {
-  return cause === undefined ? error : Object.assign(error, { cause: redacted(cause) })
-}
-
-/** ioredis leaves the command on its errors, with the password or the message in it; they end in logs. */
-function redacted<T> (error: T): T {
-  delete (error as { command?: unknown }).command
-  return error
-}
+/**
+ * How a message of a history begins on its channel: `!seq`, epoch, number and name, in a line of its own. What only looks
+ * like one is handed over as it is: no text of a frame begins so.
+ */
+const POSITION = /^!seq (\d{1,16}) (\d{1,15}) ([\w-]{1,64})\n/
+const POSITION_BYTES = 104
+const MARK = '!'.charCodeAt(0)

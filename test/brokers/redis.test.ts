@@ -72,7 +72,7 @@ t.test('what is given as `redis`', async t => {
     const broker = await redisBroker({ host: '127.0.0.1', port: redis.port, password: 'wrong' })
     t.teardown(() => broker.close())
     const errors: Error[] = []
-    broker.start({ message: () => {}, up: () => t.fail('is not up'), down: () => t.fail('was never up'), error: error => { errors.push(error) } })
+    broker.start({ message: () => {}, up: () => t.fail('is not up'), down: () => t.fail('was never up'), missed: () => {}, error: error => { errors.push(error) } })
     await until(() => errors.some(error => error.message.startsWith('WRONGPASS')))
     t.notOk(inspect(errors, { depth: 9 }).includes('wrong'), 'and the password is not among what they tell')
     await t.rejects(async () => await broker.publish('rooms:a', hello, '1'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })

@@ -1,24 +1,29 @@
 import type { Test } from 'tap'
-import type { Broker } from '../../index.js'
+import type { Broker, Position } from '../../index.js'
 import { until } from '../helpers/app.js'
+import { historySuite } from './history-suite.js'
 
 /** A broker as one process has it, and what it has been told. */
 export interface Started {
   broker: Broker
-  messages: Array<{ channel: string, payload: string }>
+  messages: Array<{ channel: string, payload: string, position?: Position }>
   ups: number
   downs: number
+  missed: string[]
   errors: Error[]
 }
 
 /** Starts a broker and waits until it can do all that it is for. It is closed when the test ends. */
 export async function start (t: Test, broker: Broker): Promise<Started> {
-  const started: Started = { broker, messages: [], ups: 0, downs: 0, errors: [] }
+  const started: Started = { broker, messages: [], ups: 0, downs: 0, missed: [], errors: [] }
   t.teardown(() => broker.close())
   broker.start({
-    message: (channel, payload) => { started.messages.push({ channel, payload: payload.toString() }) },
+    message: (channel, payload, position) => {
+      started.messages.push({ channel, payload: payload.toString(), ...position !== undefined && { position } })
+    },
     up: () => { started.ups++ },
     down: () => { started.downs++ },
+    missed: channel => { started.missed.push(channel) },
     error: error => { started.errors.push(error) }
   })
   await until(() => started.ups > 0)
@@ -41,6 +46,8 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       const make = await create(t)
       return [await start(t, await make()), await start(t, await make())]
     }
+
+    historySuite(t, pair)
 
     t.test('a payload reaches every process that is subscribed, the sender included, unchanged', async t => {
       const [a, b] = await pair(t)

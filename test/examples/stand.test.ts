@@ -132,6 +132,24 @@ t.test('the stand board', async t => {
     await shows(maud.getByText('2 volunteers here'))
   })
 
+  t.test('a page that was cut off is sent what it has missed, and need not load anything', async t => {
+    const redis = await startRedis(t)
+    const [first, second] = await Promise.all([startStand(t, { REDIS_URL: redis.url }), startStand(t, { REDIS_URL: redis.url })])
+    const ada = await signIn(t, browser, first, 'Ada')
+    const maud = await signIn(t, browser, second, 'Maud')
+    await second.end('SIGKILL')
+    await shows(state(maud, /^Reconnecting/))
+    await step(ada, 'Hugo Delmas', 'Paid').check()
+    await shows(feed(ada, 'Ada marked Hugo Delmas as paid'))
+    let loads = 0
+    maud.on('request', request => { if (request.url().endsWith('/cdr/users')) loads++ })
+    await startStand(t, { PORT: second.port, REDIS_URL: redis.url })
+    await shows(state(maud, /^Live$/))
+    await shows(step(maud, 'Hugo Delmas', 'Paid', true))
+    await shows(feed(maud, 'Ada marked Hugo Delmas as paid'))
+    t.equal(loads, 0)
+  })
+
   t.test('what any program publishes to the channel in Redis reaches the page', async t => {
     const redis = await startRedis(t)
     const stand = await startStand(t, { REDIS_URL: redis.url })
@@ -148,7 +166,7 @@ t.test('the stand board', async t => {
     const stand = await startStand(t, { REDIS_URL: redis.url })
     const page = await signIn(t, browser, stand, 'Ada')
     await run('redis-cli', ['-p', String(redis.port), 'HSET', 'stand:students:9', 'paid', 'true'])
-    await run('redis-cli', ['-p', String(redis.port), 'CLIENT', 'KILL', 'TYPE', 'pubsub'])
+    await run('redis-cli', ['-p', String(redis.port), 'PUBLISH', 'rooms:cdr', '{"command":"WSStatus","data":{"status":"resync"}}'])
     await shows(step(page, 'Emeka Obi', 'Paid', true))
     await shows(feed(page, 'One file changed while this page was away'))
     await shows(state(page, /^Live$/))

@@ -42,6 +42,15 @@ export async function createApp (t: Test, settings: Settings = {}): Promise<Test
   }
 }
 
+export type QuietApp = Pick<TestApp, 'app' | 'logs' | 'token'>
+
+/** The same, for clients that need no port: those of the testing kit. */
+export async function createQuietApp (t: Test, settings: Settings = {}): Promise<QuietApp> {
+  const built = await buildApp(settings)
+  t.teardown(() => built.app.close())
+  return { ...built, token: (claims = { sub: 'jeanne' }, options = {}) => built.app.jwt.sign(claims, options) }
+}
+
 /** The same, not yet listening. */
 export async function buildApp ({ rooms, route, fastify, jwt, before, setup }: Settings = {}): Promise<Pick<TestApp, 'app' | 'logs'>> {
   const logs: TestApp['logs'] = []

@@ -1,5 +1,5 @@
 import { MemoryBroker } from '../../index.js'
-import type { BrokerEvents } from '../../index.js'
+import type { BrokerEvents, BrokerHistory } from '../../index.js'
 import type { Gate } from './gate.js'
 
 /** A broker of an application's own, which is slow or fails when the test says so. */
@@ -35,6 +35,52 @@ export class TestBroker extends MemoryBroker {
   override async unsubscribe (channel: string): Promise<void> {
     this.calls.push(`unsubscribe ${channel}`)
     await super.unsubscribe(channel)
+  }
+}
+
+/** A broker that keeps messages, and whose process misses what arrives, or cannot read, when the test says so. */
+export class KeepingBroker extends TestBroker {
+  /** Whether what is published does not arrive here. */
+  deaf = false
+  polled = false
+  reads = 0
+  tails = 0
+  /** What reading and writing the history fails with. */
+  historyFailure: Error | undefined
+  /** Where reading stops. */
+  reading: Gate | undefined
+
+  constructor (...args: ConstructorParameters<typeof MemoryBroker>) {
+    super(...args)
+    const kept = this.history
+    const pass = async (): Promise<void> => {
+      await this.reading?.pass()
+      if (this.historyFailure !== undefined) throw this.historyFailure
+    }
+    const isPolled = (): boolean => this.polled
+    const history: BrokerHistory = {
+      get polled () { return isPolled() },
+      append: async (...args) => {
+        if (this.historyFailure !== undefined) throw this.historyFailure
+        return await kept.append(...args)
+      },
+      read: async (...args) => {
+        this.reads++
+        await pass()
+        return await kept.read(...args)
+      },
+      tail: async (...args) => {
+        this.tails++
+        await pass()
+        return await kept.tail(...args)
+      }
+    }
+    Object.defineProperty(this, 'history', { value: history })
+  }
+
+  override start (events: BrokerEvents): void {
+    super.start({ ...events, message: (...args) => { if (!this.deaf) events.message(...args) } })
+    this.events = events
   }
 }
 

@@ -2,21 +2,27 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { Test } from 'tap'
 
-/** A TCP proxy that can behave as networks do: let through, fall silent, drop what comes back, cut. */
+/** A TCP proxy that can behave as networks do: let through, fall silent, drop what comes back, deliver late, cut. */
 export class FaultProxy {
   readonly #server: net.Server
   readonly #links = new Set<{ client: net.Socket, upstream: net.Socket }>()
-  mode: 'pass' | 'blackhole' | 'drop-replies' = 'pass'
+  mode: 'pass' | 'blackhole' | 'drop-replies' | 'hold' = 'pass'
+  /** Where new connections lead. */
+  target: number
   /** What clients have sent into the black hole. */
   swallowed = ''
+  /** What clients have sent and the network has not delivered, though the client may be gone. */
+  #held: Array<{ upstream: net.Socket, chunk: Buffer }> = []
 
   constructor (target: number) {
+    this.target = target
     this.#server = net.createServer(client => {
-      const upstream = net.connect(target, '127.0.0.1')
+      const upstream = net.connect(this.target, '127.0.0.1')
       const link = { client, upstream }
       this.#links.add(link)
       client.on('data', chunk => {
         if (this.mode === 'blackhole') this.swallowed += chunk.toString('latin1')
+        else if (this.mode === 'hold') this.#held.push({ upstream, chunk })
         else upstream.write(chunk)
       })
       upstream.on('data', chunk => { if (this.mode === 'pass') client.write(chunk) })
@@ -24,7 +30,7 @@ export class FaultProxy {
         one.on('error', () => {})
         one.on('close', () => {
           this.#links.delete(link)
-          other.destroy()
+          if (!this.#held.some(({ upstream }) => upstream === other)) other.destroy()
         })
       }
     })
@@ -40,15 +46,28 @@ export class FaultProxy {
     return (this.#server.address() as net.AddressInfo).port
   }
 
-  /** Resets every connection. */
+  /** How many chunks are held. */
+  get held (): number {
+    return this.#held.length
+  }
+
+  /** Resets every connection. The other side of one that has something to deliver stays for that. */
   cut (): void {
-    for (const { client, upstream } of this.#links) {
-      client.resetAndDestroy()
-      upstream.destroy()
+    for (const { client } of this.#links) client.resetAndDestroy()
+  }
+
+  /** Delivers what was held, late, where there is still somebody to take it. */
+  async release (): Promise<void> {
+    const held = this.#held.splice(0)
+    for (const { upstream, chunk } of held) if (upstream.writable) upstream.write(chunk)
+    for (const upstream of new Set(held.map(({ upstream }) => upstream))) {
+      upstream.end()
+      if (!upstream.closed) await once(upstream, 'close')
     }
   }
 
   async close (): Promise<void> {
+    for (const { upstream } of this.#held.splice(0)) upstream.destroy()
     this.cut()
     this.#server.close()
     await once(this.#server, 'close')

@@ -8,6 +8,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 
+/** What a server is that keeps data, and nothing of it on disk unless the test says so. */
+const SERVER = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+
 /** A redis-server of the test's own, on a free port, ended by its pid. */
 export class RedisServer {
   readonly port: number
@@ -15,6 +18,7 @@ export class RedisServer {
   readonly #dir = mkdtempSync(join(tmpdir(), 'fastify-rooms-redis-'))
   #child: ChildProcess | undefined
 
+  /** @param args what comes last counts; a Sentinel begins with the file that it keeps its state in */
   constructor (port: number, args: string[]) {
     this.port = port
     this.#args = args
@@ -44,7 +48,7 @@ export class RedisServer {
 
   /** Whether it answers, and no other. */
   async #starts (): Promise<boolean> {
-    const child = spawn('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', this.#dir, ...this.#args], { stdio: 'ignore' })
+    const child = spawn('redis-server', this.#command(), { stdio: 'ignore' })
     this.#child = child
     const spawned = once(child, 'spawn') // rejects when there is no redis-server
     await spawned
@@ -57,6 +61,11 @@ export class RedisServer {
     } finally {
       client.disconnect()
     }
+  }
+
+  #command (): string[] {
+    const own = ['--port', String(this.port), '--dir', this.#dir]
+    return this.#args.includes('--sentinel') ? [...this.#args, ...own, '--bind', '127.0.0.1'] : [...SERVER, ...own, ...this.#args]
   }
 
   /** SIGKILL is a crash; SIGSTOP a hang, ended by SIGCONT. */

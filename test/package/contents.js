@@ -27,7 +27,8 @@ export const contents = {
 
 /** What the compiler makes of each source. A file in dist without one is left over from an older build. */
 function compiled () {
-  const sources = ['index.ts', 'types/index.ts', ...filesIn(join(REPOSITORY, 'lib')).map(file => `lib/${file}`)]
+  const folders = ['lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
+  const sources = ['index.ts', 'types/index.ts', ...folders]
   return sources.flatMap(source => ['.js', '.d.ts'].map(extension => `dist/${source.replace(/\.ts$/, extension)}`))
 }
 

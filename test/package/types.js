@@ -12,19 +12,26 @@ export const types = {
   },
 
   'its public types have no `any`' ({ folder }) {
-    const found = [...declarations(join(folder, 'dist/index.d.ts'))].flatMap(file => anyIn(file).map(line => `${relative(folder, file)}:${line}`))
+    const files = new Set()
+    for (const entry of entries(folder)) declarations(join(folder, entry), files)
+    const found = [...files].flatMap(file => anyIn(file).map(line => `${relative(folder, file)}:${line}`))
     if (found.length > 0) throw new Error(`${found.join(', ')}\nSay what it is, or \`unknown\`; where it comes from an inferred type, write the type out.`)
   }
 }
 
-/** A declaration file, and those that it imports or exports from, as far as they are in the package. */
-function declarations (file, found = new Set()) {
-  if (found.has(file)) return found
+/** @returns {string[]} the declaration file of each entry point */
+function entries (folder) {
+  const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  return Object.values(exports).map(({ types }) => types).filter(types => types !== undefined)
+}
+
+/** Adds a declaration file, and those that it imports or exports from, as far as they are in the package. */
+function declarations (file, found) {
+  if (found.has(file)) return
   found.add(file)
   for (const { fileName } of ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles) {
     if (fileName.startsWith('.')) declarations(join(dirname(file), fileName.replace(/\.js$/, '.d.ts')), found)
   }
-  return found
 }
 
 /** @returns {number[]} lines */

@@ -10,6 +10,7 @@ const FINAL = new Set([1000, 1002, 1007, 1009, 4400, 4403, 4410])
 /**
  * The WebSocket of a room that comes back by itself. Each time, it is opened first and `load` is called once the
  * server has said `connected`: what changes while the list is on its way arrives as a message, so nothing is missed.
+ * After a short absence nothing need be loaded: it says where it stood, and the server sends what it has missed.
  */
 export class LiveRoom {
   #url
@@ -19,6 +20,8 @@ export class LiveRoom {
   #onState
   #socket
   #attempt = 0
+  /** Where it stands in the history of its room. */
+  #standing
   #timer
 
   /**
@@ -41,7 +44,7 @@ export class LiveRoom {
     // A socket that was given up may still have something to say.
     const listen = (event, listener) => socket.addEventListener(event, data => { if (socket === this.#socket) listener(data) })
     let silence = CONNECT_TIMEOUT
-    listen('open', () => socket.send(JSON.stringify({ token: this.#token })))
+    listen('open', () => socket.send(JSON.stringify({ token: this.#token, recover: this.#standing })))
     listen('message', ({ data }) => {
       const message = JSON.parse(data)
       if (message.command === 'WSStatus' && message.data.status === 'connected') silence = message.data.keepAlive * 2
@@ -58,8 +61,15 @@ export class LiveRoom {
     socket?.close()
   }
 
-  #receive ({ command, data }) {
-    if (command !== 'WSStatus') this.#onMessage({ command, data })
+  #receive ({ command, data, seq, mid }) {
+    if (command !== 'WSStatus') {
+      if (seq !== undefined) for (const room in this.#standing) Object.assign(this.#standing[room], { seq, mid }) // there is but one
+      this.#onMessage({ command, data })
+      return
+    }
+    if (data.rooms !== undefined) this.#standing = data.rooms
+    const recovered = data.status === 'connected' && Object.values(data.rooms).every(room => room.recovered)
+    if (recovered) this.#live()
     else if (data.status === 'connected' || data.status === 'resync') this.#reload()
   }
 
@@ -71,7 +81,10 @@ export class LiveRoom {
       if (socket === this.#socket) this.#lost()
       return
     }
-    if (socket !== this.#socket) return
+    if (socket === this.#socket) this.#live()
+  }
+
+  #live () {
     this.#attempt = 0
     this.#onState({ name: 'live' })
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
+import { connect, RefusedError, TestBus } from 'fastify-rooms/testing'
 
 assert.equal(typeof fastifyRooms, 'function')
 assert.equal(named, fastifyRooms)
@@ -21,3 +22,18 @@ const heard = await new Promise((resolve, reject) => {
 assert.deepEqual(heard, { command: 'HELLO' })
 
 await app.close()
+
+const bus = new TestBus()
+const [one, other] = await Promise.all(['one', 'other'].map(async name => {
+  const app = Fastify()
+  await app.register(fastifyRooms, { broker: bus.broker({ name }) })
+  app.get('/cdr', { websocket: true }, app.manageWebsocket('cdr', { authenticate: false }))
+  return app
+}))
+const client = await connect(one, '/cdr')
+await other.ready()
+await other.ws.sendToRoom('cdr', { command: 'HELLO' })
+assert.deepEqual(await client.expectMessage(), { command: 'HELLO' })
+await assert.rejects(connect(other, '/nowhere'), RefusedError)
+await Promise.all([one.close(), other.close()])
+await client.expectClose(1012)

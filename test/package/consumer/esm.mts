@@ -1,5 +1,7 @@
 import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
+import { connect, TestBus } from 'fastify-rooms/testing'
+import type { Client, Delivery, Fault, TestBroker } from 'fastify-rooms/testing'
 import type { Broker, Connection, Message, Receipt, RoomsOptions, User } from 'fastify-rooms'
 
 const options: RoomsOptions = { redis: process.env.REDIS_URL, keepAlive: 25_000 }
@@ -19,6 +21,17 @@ app.patch('/cdr', async (request, reply) => {
   // @ts-expect-error Without @fastify/jwt there is no such method.
   await request.jwtVerify()
 })
+
+const bus = new TestBus()
+const testBroker: TestBroker = bus.broker()
+await app.register(named, { broker: testBroker })
+export const member: Client = await connect(app, '/cdr', 'a token', { recover: { cdr: { epoch: '1', seq: 2, mid: 'x' } } })
+export const lost: Fault<Delivery> = bus.drop({ to: testBroker, command: 'UPDATE_USER' })
+member.socket.close(1000)
+// @ts-expect-error
+member.socket.noSuchMethod()
+// @ts-expect-error
+bus.drop({ colour: 'red' })
 
 // Where @types/ws is missing, a socket is `any`, and nothing is an error.
 app.get('/plain', { websocket: true }, socket => {

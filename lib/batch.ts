@@ -1,0 +1,37 @@
+import { frames } from './wire.js'
+import type { Payload } from './wire.js'
+
+/** Messages that go to each member in one write. Their bytes are made when they are first needed, and then shared. */
+export class Batch {
+  readonly #payloads: readonly Payload[]
+  /** Without what is worth nothing late; the same where there is nothing of the kind. */
+  readonly #lasting: readonly Payload[]
+  readonly #compressFrom: number
+  #plain: Buffer | undefined
+  #plainLasting: Buffer | undefined
+  #compressed: Buffer | undefined
+  #compressedLasting: Buffer | undefined
+
+  constructor (payloads: readonly Payload[], volatile: readonly boolean[] | undefined, compressFrom: number) {
+    this.#payloads = payloads
+    this.#lasting = volatile === undefined ? payloads : payloads.filter((_, index) => volatile[index] === false)
+    this.#compressFrom = compressFrom
+  }
+
+  /** @param behind whether the member is behind in reading */
+  payloads (behind: boolean): readonly Payload[] {
+    return behind ? this.#lasting : this.#payloads
+  }
+
+  /** All frames for a member. */
+  bytes (compressed: boolean, behind: boolean): Buffer {
+    if (behind && this.#lasting !== this.#payloads) {
+      if (compressed) this.#compressedLasting ??= frames(this.#lasting, this.#compressFrom)
+      else this.#plainLasting ??= frames(this.#lasting)
+      return (compressed ? this.#compressedLasting : this.#plainLasting) as Buffer
+    }
+    if (compressed) this.#compressed ??= frames(this.#payloads, this.#compressFrom)
+    else this.#plain ??= frames(this.#payloads)
+    return (compressed ? this.#compressed : this.#plain) as Buffer
+  }
+}

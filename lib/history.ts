@@ -1,0 +1,285 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { History, HistoryBounds, HistoryMessage, Message, Position } from '../types/index.js'
+import type { Batch } from './batch.js'
+import type { BrokerHistory, Entry, Range } from './brokers/broker.js'
+import { Deadlines } from './deadlines.js'
+import type { FanOut } from './fanout.js'
+import { epochFrame, isMessage, isResync, numbered, RESYNC_FRAME } from './protocol.js'
+import type { Standing } from './protocol.js'
+import type { Address } from './address.js'
+import type { Counters } from './stats.js'
+import { isBeyond, Tail } from './tail.js'
+import type { TailLimits } from './tail.js'
+import type { Payload } from './wire.js'
+
+/** How many entries are read at once. */
+const CHUNK = 100
+/** How often a history is looked at whose broker may miss something and not know, in milliseconds. */
+const POLL = 1_000
+/** From one failed reading to the next, in milliseconds; after the last, the members are sent away. */
+const RETRIES = [100, 250, 500, 1_000, 2_000] as const
+
+export interface HistorySettings extends TailLimits {
+  maxMessage: number
+  linger: number
+}
+
+/** What all rooms with history of a process share. */
+export class Histories {
+  readonly broker: BrokerHistory
+  readonly settings: HistorySettings
+  readonly counters: Counters
+  readonly tails: Deadlines<RoomHistory>
+
+  constructor (broker: BrokerHistory, settings: HistorySettings, counters: Counters) {
+    this.broker = broker
+    this.settings = settings
+    this.counters = counters
+    this.tails = new Deadlines(settings.linger, history => history.dropTail())
+  }
+
+  /** What a room still holds, of what came after a position. */
+  async list (channel: string, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number): Promise<History> {
+    const entries = await this.broker.tail(channel, limit + 1)
+    const messages: HistoryMessage[] = []
+    for (const { epoch, seq, mid, text } of entries) {
+      if (!isMessage(text) || (since !== undefined && !isBeyond({ epoch, seq }, since))) continue
+      const { command, data } = JSON.parse(text) as Message
+      messages.push({ epoch, seq, mid, command, data })
+    }
+    const last = entries.at(-1)
+    return { position: last && { epoch: last.epoch, seq: last.seq, mid: last.mid }, messages: messages.slice(-limit) }
+  }
+
+  close (): void {
+    this.tails.close()
+  }
+}
+
+export interface HistoryEvents {
+  /** Messages were missing, and have been passed on. */
+  filled (messages: number): void
+  /** Messages are missing for good. @param news where all members stand from now on */
+  moved (news: string): void
+  /** Somebody could not send what members should know. @param news tells them to load anew */
+  resync (news: Payload): void
+  /** The history cannot be read, though messages arrive: the members would see a hole. */
+  unreadable (error: unknown): void
+  /** Whether messages arrive. Where they do not, to try again is in vain. */
+  live (): boolean
+}
+
+/** What a client that comes in is told, and what it is sent. */
+export interface Resumed {
+  readonly standing: Standing
+  readonly missed: readonly Batch[]
+}
+
+/**
+ * The numbers of a room with history, in this process. All its members stand at one position. What arrives with the next
+ * number is passed on; whatever else arrives is only a sign that something is missing, or double, or that history was
+ * written anew, and what is true is read from the broker, from that position on. So nothing need be held back while a
+ * gap is filled, and nobody sees anything twice.
+ */
+export class RoomHistory {
+  readonly #room: string
+  readonly #channel: string
+  readonly #bounds: HistoryBounds
+  readonly #members: FanOut
+  readonly #shared: Histories
+  readonly #events: HistoryEvents
+  #position: Position | undefined
+  #opening: Promise<void> | undefined
+  /** The reading that is under way; it ends when the members have everything. */
+  #reading: Promise<void> | undefined
+  /** The furthest that has arrived while it was read. */
+  #ahead: Position | undefined
+  #again = false
+  /** Whether the subscription was gone: until the next reading, a number that fits may be one of a history written anew. */
+  #doubtful = false
+  /** Names of messages that were read, and of which the broker's own delivery may still come. */
+  readonly #echoes = new Set<string>()
+  #tail: Tail | undefined
+  #recording: Tail | undefined
+  #loading: Promise<void> | undefined
+  #lookAt = 0
+
+  constructor ({ room, channel }: Address, bounds: HistoryBounds, members: FanOut, shared: Histories, events: HistoryEvents) {
+    this.#room = room
+    this.#channel = channel
+    this.#bounds = bounds
+    this.#members = members
+    this.#shared = shared
+    this.#events = events
+  }
+
+  /** Finds out where the history ends, and begins one where there is none: only then can nothing be missed. */
+  async open (): Promise<void> {
+    if (this.#position !== undefined) return
+    await (this.#opening ??= this.#open().finally(() => { this.#opening = undefined }))
+  }
+
+  async #open (): Promise<void> {
+    this.#ahead = undefined
+    const { last } = await this.#read(undefined)
+    this.#position = last
+    this.#look()
+    if (this.#ahead !== undefined) this.catchUp()
+  }
+
+  /** A message with a number. */
+  receive (position: Position, payload: Payload): void {
+    const at = this.#position
+    if (at === undefined || this.#doubtful || this.#reading !== undefined) {
+      if (this.#ahead === undefined || isBeyond(position, this.#ahead)) this.#ahead = position
+    } else if (position.epoch === at.epoch && position.seq === at.seq + 1) {
+      if (this.#echoes.size > 0) this.#echoes.clear()
+      this.#advance(position, payload)
+    } else if (!this.#echoes.has(position.mid)) {
+      this.catchUp()
+    }
+  }
+
+  /** Something may be missing. Resolves when it no longer is, or cannot be had. */
+  catchUp (): Promise<void> {
+    if (this.#position === undefined) return Promise.resolve()
+    this.#again = true
+    this.#reading ??= this.#readOn()
+    return this.#reading
+  }
+
+  /** The subscription is gone. When it is back, `catchUp` is called. */
+  lost (): void {
+    this.#doubtful = true
+  }
+
+  /** From time to time, the end is looked at: it keeps the history alive, and finds what no other sign has told. */
+  tick (now: number): void {
+    if (now >= this.#lookAt) this.catchUp()
+  }
+
+  /** Has everything at hand to let a client in with what it has: `resume` then needs no waiting. */
+  async prepare (from: Position): Promise<void> {
+    // It may have been served by a process that is ahead of this one.
+    if (isBeyond(from, this.#position as Position)) await this.catchUp()
+    this.#shared.tails.add(this)
+    if (this.#tail === undefined) await (this.#loading ??= this.#load().finally(() => { this.#loading = undefined }))
+  }
+
+  /** Lets a client in that is to see everything from now on, or from where it stood. */
+  resume (from: Position | undefined): Resumed {
+    const { epoch, seq, mid } = this.#position as Position
+    if (from === undefined) return { standing: { epoch, seq, mid }, missed: [] }
+    const missed = this.#tail?.after(from) ?? 'epoch'
+    if (typeof missed === 'string') {
+      this.#shared.counters.unrecovered++
+      return { standing: { epoch, seq, mid, recovered: false, reason: missed }, missed: [] }
+    }
+    this.#shared.counters.recovered++
+    return { standing: { ...from, recovered: true }, missed }
+  }
+
+  dropTail (): void {
+    this.#tail = undefined
+  }
+
+  /** Nobody is here any more. */
+  close (): void {
+    this.#position = undefined
+    this.#shared.tails.delete(this)
+    this.#tail = undefined
+  }
+
+  async #load (): Promise<void> {
+    const { broker, settings } = this.#shared
+    const from = this.#position as Position
+    const recording = new Tail(settings)
+    this.#recording = recording
+    try {
+      const entries = await broker.tail(this.#channel, settings.maxRecovery + 1)
+      const tail = new Tail(settings, entries.length > settings.maxRecovery)
+      for (const entry of entries) if (!isBeyond(entry, from)) tail.push(entry, this.#payload(entry))
+      tail.append(recording)
+      // Where history was written anew meanwhile, nothing of this is true any more.
+      if (this.#recording === recording) this.#tail = tail
+    } finally {
+      this.#recording = undefined
+    }
+  }
+
+  /** Ends in the very turn in which it finds nothing more: what arrives from then on is passed on. */
+  async #readOn (): Promise<void> {
+    let filled = 0
+    let failures = 0
+    while (this.#again && this.#position !== undefined) {
+      this.#again = false
+      this.#ahead = undefined
+      try {
+        const range = await this.#read(this.#position)
+        failures = 0
+        this.#doubtful = false
+        filled += this.#apply(range)
+        this.#again ||= range.entries.length === CHUNK || (this.#ahead !== undefined && isBeyond(this.#ahead, this.#position))
+      } catch (error) {
+        if (!this.#events.live()) break // it is called again when that has changed
+        const delay = RETRIES[failures++]
+        if (delay === undefined) this.#events.unreadable(error)
+        else await sleep(delay, undefined, { ref: false })
+        this.#again = delay !== undefined
+      }
+    }
+    this.#reading = undefined
+    this.#look()
+    if (filled > 0) this.#events.filled(filled)
+  }
+
+  #apply ({ last, entries, broken }: Range): number {
+    if (broken !== undefined) {
+      this.#tail = undefined
+      this.#recording = undefined
+      this.#echoes.clear()
+      this.#position = last
+      this.#events.moved(epochFrame(this.#room, last))
+      return 0
+    }
+    let filled = 0
+    for (const entry of entries) {
+      const payload = this.#payload(entry)
+      if (payload === undefined) this.#position = entry
+      else this.#advance(entry, payload)
+      if (entry.text !== '') {
+        this.#echoes.add(entry.mid)
+        filled++
+      }
+    }
+    return filled
+  }
+
+  #read (from: Position | undefined): Promise<Range> {
+    return this.#shared.broker.read(this.#channel, from, this.#bounds, CHUNK)
+  }
+
+  /** What members get of an entry. Others may write into a history too, and what they write is skipped when it is nothing. */
+  #payload (entry: Entry): string | undefined {
+    const { seq, mid, text } = entry
+    if (text === '') return epochFrame(this.#room, entry)
+    if (text === RESYNC_FRAME) return numbered(text, seq, mid)
+    if (text.length <= this.#shared.settings.maxMessage && text.endsWith('}') && isMessage(text)) return numbered(text, seq, mid)
+    this.#shared.counters.malformed++
+    return undefined
+  }
+
+  #advance (position: Position, payload: Payload): void {
+    this.#position = position
+    if (isResync(payload, position)) this.#events.resync(payload)
+    else this.#members.send(payload)
+    this.#tail?.push(position, payload)
+    this.#recording?.push(position, payload)
+  }
+
+  /** When the end is to be looked at again: well before the history would expire. */
+  #look (): void {
+    const interval = this.#bounds.ttl / 3
+    this.#lookAt = performance.now() + (this.#shared.broker.polled ? Math.min(POLL, interval) : interval)
+  }
+}
