@@ -36,6 +36,11 @@ export function differences () {
   })
 }
 
+/** What is installed here. */
+export function versionOf (name) {
+  return version(createRequire(import.meta.url), name)
+}
+
 /** Read from where it is resolved: not every package lets its package.json be required. */
 function version (require, name) {
   if (name === '.') return JSON.parse(readFileSync(new URL('../package.json', import.meta.url))).version

@@ -4,6 +4,7 @@ import type { Batch } from './batch.js'
 import type { BrokerHistory, Entry, Range } from './brokers/broker.js'
 import { Deadlines } from './deadlines.js'
 import type { FanOut } from './fanout.js'
+import { Lanes } from './lanes.js'
 import { epochFrame, isMessage, isResync, numbered, RESYNC_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import type { Address } from './address.js'
@@ -12,8 +13,9 @@ import { isBeyond, Tail } from './tail.js'
 import type { TailLimits } from './tail.js'
 import type { Payload } from './wire.js'
 
-/** How many entries are read at once. */
+/** How many entries of a room are read at once, and of how many rooms: after an outage, all of them have to be read. */
 const CHUNK = 100
+const AT_ONCE = 4
 /** How often a history is looked at whose broker may miss something and not know, in milliseconds. */
 const POLL = 1_000
 /** From one failed reading to the next, in milliseconds; after the last, the members are sent away. */
@@ -26,21 +28,35 @@ export interface HistorySettings extends TailLimits {
 
 /** What all rooms with history of a process share. */
 export class Histories {
-  readonly broker: BrokerHistory
   readonly settings: HistorySettings
   readonly counters: Counters
   readonly tails: Deadlines<RoomHistory>
+  readonly #broker: BrokerHistory
+  readonly #lanes = new Lanes(AT_ONCE)
 
   constructor (broker: BrokerHistory, settings: HistorySettings, counters: Counters) {
-    this.broker = broker
+    this.#broker = broker
     this.settings = settings
     this.counters = counters
     this.tails = new Deadlines(settings.linger, history => history.dropTail())
   }
 
+  get polled (): boolean {
+    return this.#broker.polled
+  }
+
+  read (channel: string, from: Position | undefined, bounds: HistoryBounds): Promise<Range> {
+    return this.#lanes.run(() => this.#broker.read(channel, from, bounds, CHUNK))
+  }
+
+  tail (channel: string): Promise<readonly Entry[]> {
+    const { maxRecovery, maxRecoveryBytes } = this.settings
+    return this.#lanes.run(() => this.#broker.tail(channel, maxRecovery + 1, maxRecoveryBytes))
+  }
+
   /** What a room still holds, of what came after a position. */
   async list (channel: string, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number): Promise<History> {
-    const entries = await this.broker.tail(channel, limit + 1)
+    const entries = await this.#broker.tail(channel, limit + 1)
     const messages: HistoryMessage[] = []
     for (const { epoch, seq, mid, text } of entries) {
       if (!isMessage(text) || (since !== undefined && !isBeyond({ epoch, seq }, since))) continue
@@ -191,12 +207,12 @@ export class RoomHistory {
   }
 
   async #load (): Promise<void> {
-    const { broker, settings } = this.#shared
+    const { settings } = this.#shared
     const from = this.#position as Position
     const recording = new Tail(settings)
     this.#recording = recording
     try {
-      const entries = await broker.tail(this.#channel, settings.maxRecovery + 1)
+      const entries = await this.#shared.tail(this.#channel)
       const tail = new Tail(settings, entries.length > settings.maxRecovery)
       for (const entry of entries) if (!isBeyond(entry, from)) tail.push(entry, this.#payload(entry))
       tail.append(recording)
@@ -219,7 +235,7 @@ export class RoomHistory {
         failures = 0
         this.#doubtful = false
         filled += this.#apply(range)
-        this.#again ||= range.entries.length === CHUNK || (this.#ahead !== undefined && isBeyond(this.#ahead, this.#position))
+        this.#again ||= isBeyond(range.last, this.#position) || (this.#ahead !== undefined && isBeyond(this.#ahead, this.#position))
       } catch (error) {
         if (!this.#events.live()) break // it is called again when that has changed
         const delay = RETRIES[failures++]
@@ -256,7 +272,7 @@ export class RoomHistory {
   }
 
   #read (from: Position | undefined): Promise<Range> {
-    return this.#shared.broker.read(this.#channel, from, this.#bounds, CHUNK)
+    return this.#shared.read(this.#channel, from, this.#bounds)
   }
 
   /** What members get of an entry. Others may write into a history too, and what they write is skipped when it is nothing. */
@@ -280,6 +296,6 @@ export class RoomHistory {
   /** When the end is to be looked at again: well before the history would expire. */
   #look (): void {
     const interval = this.#bounds.ttl / 3
-    this.#lookAt = performance.now() + (this.#shared.broker.polled ? Math.min(POLL, interval) : interval)
+    this.#lookAt = performance.now() + (this.#shared.polled ? Math.min(POLL, interval) : interval)
   }
 }

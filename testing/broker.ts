@@ -48,7 +48,7 @@ export class BusBroker implements TestBroker {
       polled,
       append: (channel, text, mid, bounds) => this.#send(channel, text, mid, () => history.append(channel, text, mid, bounds)),
       read: (channel, from, bounds, limit) => this.#ask('read', channel, () => history.read(channel, from, bounds, limit)),
-      tail: (channel, limit) => this.#ask('read', channel, () => history.tail(channel, limit))
+      tail: (channel, limit, bytes) => this.#ask('read', channel, () => history.tail(channel, limit, bytes))
     }
   }
 
@@ -152,18 +152,16 @@ export class BusBroker implements TestBroker {
   async #do<T> (call: Call, work: () => T | Promise<T>): Promise<T> {
     const link = this.#link
     if (link.state === 'down' || (link.state === 'mute' && call.kind !== 'send')) throw new errors.FST_ROOMS_BROKER_UNAVAILABLE()
-    let done = false
     let over = false
     const carryOut = async (): Promise<T> => {
-      if (over) throw unanswered(call) // nobody waits for it any more, and it is as good as lost
-      done = true
+      if (over || link !== this.#link) throw unanswered(call) // nobody waits for it any more: it is as good as lost
       return await work()
     }
     const pass = (): Promise<T> => this.#exchange.calls.pass(call, call, carryOut) as Promise<T>
     const before = call.kind === 'send' ? this.#unsent : undefined
     const answer = before === undefined ? pass() : this.#exchange.wait(call, before).then(pass)
     const answered = within(this.#exchange.answerTimeout, Promise.race([answer.then(value => ({ value })), link.lost]))
-    if (call.kind === 'send' && !done) this.#haveWait(answered)
+    if (call.kind === 'send' && this.#exchange.waits(call)) this.#haveWait(answered)
     try {
       const result = await answered
       if (result === undefined || link.state === 'mute') throw unanswered(call)

@@ -168,7 +168,16 @@ export class TestBus {
 
   /** Loses the last messages of a history, as a replica has not got them that takes over. Their numbers are given again. */
   rollBack (room: string, messages = 1): void {
-    this.#exchange.memory.histories.rollBack(this.#exchange.channelOf(room), messages)
+    const { histories } = this.#exchange.memory
+    const channel = this.#exchange.channelOf(room)
+    let entries = 0
+    let left = messages
+    for (const { text } of histories.tail(channel, Infinity).toReversed()) {
+      if (left === 0) break
+      if (text !== '') left-- // an epoch that has begun since is lost with them
+      entries++
+    }
+    histories.rollBack(channel, entries)
   }
 
   /**

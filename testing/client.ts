@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws'
 import type { Position } from '../types/index.js'
-import { turn } from './clock.js'
+import { turn, within } from './clock.js'
 import { Caller, ExpectationError } from './failure.js'
 import type { ExpectOptions } from './failure.js'
 import { statusOf } from './frame.js'
@@ -79,11 +79,15 @@ export class Client {
    * Has everything arrive that is on its way to this client, and sees that there is nothing but what expectations have
    * taken or passed over. It waits for no time: what comes after the answer to a ping was sent after this call.
    * @param which nothing like this may have come, whatever else has; nothing at all, if it is left out
+   * @param options.timeout for the answer
    * @throws ExpectationError with a list of what has come
    */
-  async expectNothing (which: string | Which<Frame> = {}): Promise<void> {
+  async expectNothing (which: string | Which<Frame> = {}, { timeout = this.#timeout }: ExpectOptions = {}): Promise<void> {
     const caller = new Caller(this.expectNothing)
-    await this.#roundTrip()
+    await turn() // the messages of a turn of the event loop leave at its end
+    if (this.socket.readyState === this.socket.OPEN && await within(timeout, this.#roundTrip()) === undefined) {
+      throw caller.blame(this.#inbox.error(`The application has not answered a ping within ${timeout} ms: does it read from this socket?`))
+    }
     if (this.#inbox.foreign) throw caller.blame(this.#inbox.error('Nobody can say whether there was something.'))
     const found = this.#inbox.rest.filter(wantedFrames(which))
     if (found.length === 0) return
@@ -127,10 +131,8 @@ export class Client {
   }
 
   /** A ping of the WebSocket protocol, which the server answers after all that it has sent before, and tells nobody of. */
-  async #roundTrip (): Promise<void> {
-    await turn() // the messages of a turn of the event loop leave at its end
-    if (this.socket.readyState !== this.socket.OPEN) return
-    await Promise.race([this.closed, new Promise(resolve => {
+  #roundTrip (): Promise<unknown> {
+    return Promise.race([this.closed, new Promise(resolve => {
       this.socket.once('pong', resolve)
       this.socket.ping()
     })])

@@ -48,6 +48,11 @@ export class Exchange {
     }
   }
 
+  /** Whether a call waits for the test, or behind one that does. */
+  waits (call: Call): boolean {
+    return this.#underWay.get(call) === 'idle'
+  }
+
   /** Has a call wait for something that only the test can bring about. */
   async wait (call: Call, waiting: Promise<unknown>): Promise<void> {
     this.#underWay.set(call, 'idle')

@@ -22,7 +22,7 @@ class Socket extends EventEmitter {
 
 const app = Fastify()
 await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } })
-await app.register(fastifyRooms, { keepAlive: 3_600_000, pongTimeout: 3_500_000 }) // nobody there answers a ping
+await app.register(fastifyRooms, { redis: wanted.redis, keepAlive: 3_600_000, pongTimeout: 3_500_000, ...wanted.options }) // nobody there answers a ping
 let upgrade
 app.addHook('onRequest', async request => { upgrade ??= request })
 app.get('/rooms/:room', { websocket: true }, app.manageWebsocket(request => request.params.room))

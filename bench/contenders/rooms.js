@@ -9,7 +9,8 @@ await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256']
 try {
   await app.register(fastifyRooms, {
     redis: wanted.redis,
-    perMessageDeflate: wanted.compress
+    perMessageDeflate: wanted.compress,
+    ...wanted.options
   })
   app.get('/rooms/:room', { websocket: true }, app.manageWebsocket(request => request.params.room))
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -51,8 +51,6 @@ export class AppendQueue {
   readonly #lines = new Map<string, Line>()
   /** Lines that have something to send at the end of this turn. */
   readonly #due = new Set<Line>()
-  /** Counts connections: what is heard of an earlier one is about an earlier flight. */
-  #connection = 0
   #open = false
 
   constructor (carrier: Carrier, publishTimeout: number) {
@@ -72,7 +70,6 @@ export class AppendQueue {
   /** There is a connection, and it is prepared. */
   open (): void {
     this.#open = true
-    this.#connection++
     for (const line of this.#lines.values()) {
       if (line.doubtful) this.#recover(line, line.flight as Flight)
       else this.#schedule(line)
@@ -149,7 +146,7 @@ export class AppendQueue {
 
   #arrived (flight: Flight, answer: Appended | Error): void {
     const line = this.#lines.get(flight.channel)
-    if (line?.flight !== flight || line.doubtful) return
+    if (line?.flight !== flight) return
     if (!(answer instanceof Error)) {
       this.#landed(line, flight, answer)
     } else if (hadNoConnection(answer)) {
@@ -164,10 +161,7 @@ export class AppendQueue {
   }
 
   #recover (line: Line, flight: Flight): void {
-    const connection = this.#connection
-    const current = (): boolean => line.flight === flight && connection === this.#connection
     this.#carrier.recover(flight).then(outcome => {
-      if (!current()) return
       if (outcome === 'unknown') this.#failed(line, flight, append => unknown(append.mid))
       else if (outcome === 'absent') this.#return(line, flight)
       else this.#landed(line, flight, outcome)
@@ -182,7 +176,7 @@ export class AppendQueue {
   }
 
   #failed (line: Line, { appends }: Flight, why: (append: Append) => Error): void {
-    for (const append of appends) this.#appends.reject(append, why(append))
+    for (const append of appends) this.#appends.reject(append, () => why(append))
     this.#next(line)
   }
 

@@ -38,9 +38,9 @@ export class Appends {
   constructor (publishTimeout: number, abandoned: (append: Append) => void) {
     this.#turns = new Deadlines(publishTimeout, ({ appends }) => {
       for (const append of appends) {
-        if (append.state === 'settled') continue
-        if (append.state === 'waiting') abandoned(append)
-        this.reject(append, append.state === 'waiting' ? unavailable() : unknown(append.mid))
+        const { state, mid } = append
+        if (state === 'waiting') abandoned(append)
+        this.reject(append, () => state === 'waiting' ? unavailable() : unknown(mid))
       }
     })
   }
@@ -75,8 +75,8 @@ export class Appends {
     if (this.#settle(append)) append.resolve(appended)
   }
 
-  reject (append: Append, error: Error): void {
-    if (this.#settle(append)) append.reject(error)
+  reject (append: Append, why: () => Error): void {
+    if (this.#settle(append)) append.reject(why())
   }
 
   close (): void {

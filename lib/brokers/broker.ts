@@ -59,12 +59,16 @@ export interface BrokerHistory {
    * or where the present epoch is that of `from` and does not have what `from` names: it was written anew. The history
    * then lives for `ttl` from now on.
    * @param from without it, only the last position is asked for
-   * @param limit of entries; further ones are read from the last of these on
+   * @param limit of entries. There may be fewer, but not none; further ones are read from the last of these on
    */
   read (channel: string, from: Position | undefined, bounds: HistoryBounds, limit: number): Promise<Range>
 
-  /** The last entries, at most `limit`, in order. Nothing is changed. */
-  tail (channel: string, limit: number): Promise<readonly Entry[]>
+  /**
+   * The last entries, in order. Nothing is changed.
+   * @param limit of entries
+   * @param bytes of their texts: when there are so many, no more need be read
+   */
+  tail (channel: string, limit: number, bytes?: number): Promise<readonly Entry[]>
 }
 
 /** A message that is kept, as it was given to `append`, or the beginning of an epoch, without a text. */

@@ -37,9 +37,7 @@ export class Canary {
     }
     const song = { note: String(this.#notes++), confirmed: false, ticks: 0 }
     this.#song = song
-    this.#publish(this.channel, song.note).then(() => { song.confirmed = true }, () => {
-      if (this.#song === song) this.#song = undefined
-    })
+    this.#publish(this.channel, song.note).then(() => { song.confirmed = true }, () => {})
     return false
   }
 }

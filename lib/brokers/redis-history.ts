@@ -9,6 +9,14 @@ import type { RedisLink } from './redis-link.js'
 import { READ } from './redis-scripts.js'
 import type { Subscriptions } from './subscriptions.js'
 
+/** Bytes of entries that are read at once on the connection that hears; a longer message is read alone. */
+const MOST = 256 * 1_024
+/** Entries that are read at once on the other. */
+const PAGE = 32
+/** What the name of a message is made of. */
+const NAME = /^[\w-]{1,64}$/
+const NO_MESSAGE = 'not a message'
+
 /** As Redis gives an entry of a stream: its id, and its fields by turns with their values. */
 type StreamEntry = [id: string, fields: string[]]
 
@@ -16,14 +24,17 @@ type StreamEntry = [id: string, fields: string[]]
 export class RedisHistory implements BrokerHistory {
   readonly polled: boolean
   readonly #link: RedisLink
-  readonly #answers: Answers
+  readonly #asked: Answers
+  /** Of the connection with the subscriptions. */
+  readonly #heard: Answers
   readonly #carrier: RedisCarrier
   readonly #queue: AppendQueue
 
-  constructor (link: RedisLink, answers: Answers, subscriptions: Subscriptions, publishTimeout: number) {
+  constructor (link: RedisLink, asked: Answers, heard: Answers, subscriptions: Subscriptions, publishTimeout: number) {
     this.polled = link.polled
     this.#link = link
-    this.#answers = answers
+    this.#asked = asked
+    this.#heard = heard
     this.#carrier = new RedisCarrier(link, subscriptions)
     this.#queue = new AppendQueue(this.#carrier, publishTimeout)
   }
@@ -45,26 +56,31 @@ export class RedisHistory implements BrokerHistory {
     const { positions } = this.#queue
     const asked = from !== undefined && isPosition(from)
     const [epoch, seq, mid] = asked ? [from.epoch, from.seq, from.mid] : ['', '', '']
-    const args = [ttl, freshEpoch(positions.get(channel)), nextId(), epoch, seq, mid, limit + 1]
-    const answer = await this.#asked(() => this.#link.ask(READ, [streamOf(channel)], args))
+    const args = [ttl, freshEpoch(positions.get(channel)), nextId(), epoch, seq, mid, limit, MOST]
+    const answer = await this.#heard.bounded(() => this.#link.ask(READ, [streamOf(channel)], args), unavailable)
     const [top, entries, broken] = answer as [StreamEntry, StreamEntry[], '' | 'trimmed' | 'rewritten']
     const last = positionOf(top)
     positions.learn(channel, last)
     if (from !== undefined && !asked) return { last, entries: [], broken: 'rewritten' }
-    return { last, entries: entries.slice(1).map(entryOf), ...broken !== '' && { broken } }
+    return { last, entries: entries.map(entryOf), ...broken !== '' && { broken } }
   }
 
-  async tail (channel: string, limit: number): Promise<readonly Entry[]> {
-    const entries = await this.#asked(() => this.#link.reader.xrevrange(streamOf(channel), '+', '-', 'COUNT', limit))
+  async tail (channel: string, limit: number, bytes = Infinity): Promise<readonly Entry[]> {
+    const entries: StreamEntry[] = []
+    let size = 0
+    for (let more = true; more && entries.length < limit && size < bytes;) {
+      const before = entries.at(-1)?.[0]
+      const count = Math.min(PAGE, limit - entries.length)
+      const page = await this.#asked.bounded(() => this.#link.commands.xrevrange(streamOf(channel), before === undefined ? '+' : `(${before}`, '-', 'COUNT', count), unavailable)
+      for (const [, fields] of page) size += fields[3]?.length ?? 0
+      entries.push(...page)
+      more = page.length === count
+    }
     return entries.reverse().map(entryOf)
   }
 
   close (): void {
     this.#queue.close()
-  }
-
-  #asked<T> (work: () => Promise<T>): Promise<T> {
-    return this.#answers.bounded(work, unavailable)
   }
 }
 
@@ -78,6 +94,9 @@ function positionOf ([id, fields]: StreamEntry): Position {
   return { epoch: epoch as string, seq: Number(seq), mid: fields[1] as string }
 }
 
+/** Others can write into a stream too. What has other fields than ours is an entry, since it has a place, and no message. */
 function entryOf (entry: StreamEntry): Entry {
-  return { ...positionOf(entry), text: entry[1][3] as string }
+  const [m, mid, p, text] = entry[1]
+  const ours = m === 'm' && p === 'p' && NAME.test(mid as string)
+  return { ...positionOf(entry), text: ours ? text as string : NO_MESSAGE }
 }

@@ -17,8 +17,6 @@ export interface RedisLink {
   /** For everything but subscriptions. */
   readonly commands: Redis | Cluster
   readonly subscriber: Redis | Cluster
-  /** What histories are read by: where messages arrive, so that an answer stands in line with them. */
-  readonly reader: Redis | Cluster
   /** What is sent until the end of this turn leaves in one write. */
   gather (): void
   publish (channel: string, text: string): Promise<number>
@@ -27,7 +25,7 @@ export interface RedisLink {
   unsubscribe (channels: string[]): Promise<unknown>
   /** Runs a script by the connection for commands, which can publish in it by `publishCommand`. */
   run (script: Script, keys: string[], args: Argument[]): Promise<unknown>
-  /** Runs a script by the reader. */
+  /** Runs a script where messages arrive, so that its answer stands in line with them. */
   ask (script: Script, keys: string[], args: Argument[]): Promise<unknown>
   readonly publishCommand: 'PUBLISH' | 'SPUBLISH'
   /** Whether messages may be missed without any event that says so. */
@@ -84,7 +82,6 @@ function standaloneLink (commands: Redis, subscriber: Redis): RedisLink {
   return {
     commands,
     subscriber,
-    reader: subscriber,
     gather,
     run: (script, keys, args) => evaluate(commands, script, keys, args),
     ask: (script, keys, args) => evaluate(subscriber, script, keys, args),
@@ -125,7 +122,6 @@ function clusterLink (source: Cluster): RedisLink {
   return {
     commands: cluster,
     subscriber: cluster,
-    reader: cluster,
     gather,
     run: (script, keys, args) => evaluate(cluster, script, keys, args),
     ask: (script, keys, args) => evaluate(cluster, script, keys, args),

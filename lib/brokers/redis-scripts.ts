@@ -76,6 +76,12 @@ local function append (key, at, last)
     id = addFirst()
   end
 
+  local kept = call('PEXPIRE', key, ttl)
+  if type(kept) ~= 'number' then
+    call('XDEL', key, id)
+    return kept.err
+  end
+
   local digits, head = #epoch + 2, '!seq ' .. epoch .. ' '
   local seq, subscribers
   for i = first, last, 2 do
@@ -90,7 +96,6 @@ local function append (key, at, last)
       end
     end
   end
-  call('PEXPIRE', key, ttl)
   return { epoch, seq, subscribers }
 end
 
@@ -129,10 +134,14 @@ while true do
 end
 `)
 
-/** What follows a position, with a look at the position itself. What was written anew becomes a new epoch, once. */
+/**
+ * What follows a position, with a look at the position itself. What was written anew becomes a new epoch, once. Answers
+ * go to the connection that hears the messages, and Redis ends one on which too much waits: so there is a limit of bytes.
+ */
 export const READ = script(`
 local key = KEYS[1]
-local ttl, fresh, name, fromEpoch, fromSeq, fromMid, count = unpack(ARGV)
+local ttl, fresh, name, fromEpoch, fromSeq, fromMid, count, most = unpack(ARGV)
+count, most = tonumber(count), tonumber(most)
 ${BEGIN}
 local function top ()
   return redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
@@ -147,9 +156,21 @@ end
 local entries, broken = {}, ''
 if fromEpoch ~= '' then
   local from = fromEpoch .. '-' .. fromSeq
-  entries = redis.call('XRANGE', key, from, '+', 'COUNT', count)
-  if not (entries[1] and entries[1][1] == from and entries[1][2][2] == fromMid) then
-    entries = {}
+  local known = redis.call('XRANGE', key, from, from)[1]
+  if known and known[2][2] == fromMid then
+    local bytes, full = 0, false
+    while not full do
+      local some = redis.call('XRANGE', key, '(' .. from, '+', 'COUNT', 10)
+      full = #some == 0
+      for _, entry in ipairs(some) do
+        for _, field in ipairs(entry[2]) do bytes = bytes + #field end
+        full = full or #entries == count or (bytes > most and #entries > 0)
+        if full then break end
+        entries[#entries + 1] = entry
+        from = entry[1]
+      end
+    end
+  else
     local oldest = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1][1]
     local oldestEpoch, oldestSeq = string.match(oldest, '^(%d+)-(%d+)$')
     if tonumber(fromEpoch) < tonumber(oldestEpoch) or (fromEpoch == oldestEpoch and tonumber(fromSeq) < tonumber(oldestSeq)) then
@@ -165,7 +186,7 @@ if fromEpoch ~= '' then
   end
 end
 redis.call('PEXPIRE', key, ttl)
-return { last, entries, broken }
+return { { last[1], { 'm', last[2][2] } }, entries, broken }
 `)
 
 function script (text: string): Script {

@@ -36,7 +36,7 @@ export class RedisBroker implements Broker {
     this.#subscriptions = new Subscriptions(link, channel => this.#events?.missed(channel))
     this.#answers = new Answers(link.commands, publishTimeout)
     this.#heard = new Answers(link.subscriber, publishTimeout)
-    this.history = new RedisHistory(link, this.#heard, this.#subscriptions, publishTimeout)
+    this.history = new RedisHistory(link, this.#answers, this.#heard, this.#subscriptions, publishTimeout)
     const own = `${prefix}!${nextId()}` // no room is called so
     const deaf = (): void => this.#deaf()
     this.#watch = 'nodes' in link.commands ? new ClusterWatch(link, own, this.#subscriptions, deaf) : new SingleWatch(link, own, deaf)
@@ -116,7 +116,7 @@ export class RedisBroker implements Broker {
   async #listen (): Promise<void> {
     const connection = ++this.#connection
     await this.#watch.start().catch(error => this.#failed(error))
-    if (connection !== this.#connection || this.#closing) return
+    if (connection !== this.#connection) return
     this.#up = true
     this.#events?.up()
   }

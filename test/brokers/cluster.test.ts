@@ -1,11 +1,27 @@
 import t from 'tap'
+import type { Cluster, Redis } from 'ioredis'
 import { RedisBroker } from '../../lib/brokers/redis.js'
+import { slotOf } from '../../lib/brokers/slots.js'
 import { createLink } from '../../lib/brokers/redis-link.js'
+import { documentedRules, refusals } from '../helpers/acl.js'
 import { createApp, until, untilJoined } from '../helpers/app.js'
 import { join } from '../helpers/client.js'
 import { startCluster } from '../helpers/cluster.js'
+import { Ledger } from '../helpers/ledger.js'
+import { startProxy } from '../helpers/proxy.js'
+import type { FaultProxy } from '../helpers/proxy.js'
 import type { RedisServer } from '../helpers/redis.js'
+import { historyOf, textOf } from './history-suite.js'
 import { brokerSuite, publish, start } from './suite.js'
+import type { Started } from './suite.js'
+
+const BOUNDS = { size: 10_000, ttl: 60_000 }
+
+interface Node {
+  server: RedisServer
+  client: Redis
+  id: string
+}
 
 t.test('a Redis Cluster', async t => {
   const { nodes, connect } = await startCluster(t)
@@ -29,13 +45,160 @@ t.test('a Redis Cluster', async t => {
     await until(async () => await b.app.ws.count('cdr') === 1)
   })
 
+  /** The node that has a channel's slot, and another. */
+  const around = async (channel: string): Promise<{ slot: number, from: Node, to: Node }> => {
+    const slot = slotOf(channel)
+    const all = await Promise.all(nodes.map(async server => {
+      const client = server.client()
+      t.teardown(() => client.disconnect())
+      return { server, client, id: await client.cluster('MYID') as string }
+    }))
+    const [first] = all as [Node, ...Node[]]
+    const ranges = await first.client.cluster('SLOTS')
+    const port = ranges.find(([start, end]) => slot >= start && slot <= end)?.[2]?.[1]
+    return { slot, from: all.find(({ server }) => server.port === port) as Node, to: all.find(({ server }) => server.port !== port) as Node }
+  }
+
+  t.test('the slot of a channel is that of its keys, as Redis computes it', async t => {
+    const client = (nodes[0] as RedisServer).client()
+    t.teardown(() => client.disconnect())
+    for (const channel of ['', 'a', 'rooms:cdr', 'rooms:!x-0:17', 'rooms:~%+='.repeat(20)]) {
+      t.equal(slotOf(channel), await client.cluster('KEYSLOT', channel))
+      if (channel !== '') t.equal(slotOf(channel), await client.cluster('KEYSLOT', `{${channel}}:s`))
+    }
+  })
+
+  t.test('a process listens to itself on each master', async t => {
+    const a = await start(t, new RedisBroker(await createLink(connect()), settings))
+    const canaries = async (): Promise<string[][]> => await Promise.all(nodes.map(async node => {
+      const client = node.client()
+      const channels = await client.pubsub('SHARDCHANNELS', 'rooms:!*') as string[]
+      client.disconnect()
+      return channels
+    }))
+    await until(async () => (await canaries()).every(channels => channels.length === 1))
+    await new Promise(resolve => setTimeout(resolve, 4_000))
+    t.strictSame([a.downs, a.errors, a.messages], [0, [], []])
+  })
+
+  t.test('a connection on which nothing is heard any more is noticed within 3 s, and made anew', async t => {
+    const proxies = new Map<number, FaultProxy>()
+    for (const { port } of nodes) proxies.set(port, await startProxy(t, port))
+    const natMap = Object.fromEntries(nodes.map(({ port }) => [`127.0.0.1:${port}`, { host: '127.0.0.1', port: proxies.get(port)?.port as number }]))
+    const a = await start(t, new RedisBroker(await createLink(connect({ natMap })), settings))
+    await a.broker.subscribe('rooms:deaf')
+    await new Promise(resolve => setTimeout(resolve, 2_000)) // the canaries sing
+    const proxy = proxies.get((await around('rooms:deaf')).from.server.port) as FaultProxy
+    const { ups, downs } = a
+    proxy.mode = 'deafen'
+    const since = performance.now()
+    await until(() => a.downs > downs)
+    t.ok(performance.now() - since < 3_500, 'and half a second for a machine that is busy')
+    proxy.mode = 'pass'
+    await until(() => a.ups > ups)
+    await until(async () => {
+      await a.broker.subscribe('rooms:deaf').catch(() => {})
+      return await publish(a, 'rooms:deaf', 'hello', '1').catch(() => 0) === 1
+    })
+    await until(() => a.messages.some(({ payload }) => payload === 'hello'))
+  })
+
+  t.test('a slot has another owner, and nobody has said so: its channels are subscribed to again, and it is told', async t => {
+    const link = await createLink(connect())
+    const a = await start(t, new RedisBroker(link, settings))
+    const channels = Array.from({ length: 12 }, (_, i) => `rooms:owner-${i}`)
+    await Promise.all(channels.map(channel => a.broker.subscribe(channel)))
+    await new Promise(resolve => setTimeout(resolve, 1_500)) // the owners are known
+    const { slots } = link.commands as Cluster
+    const [one, other] = [...new Set(slots.map(([owner]) => owner))] as [string, string]
+    const moved = channels.filter(channel => slots[slotOf(channel)]?.[0] === one)
+    slots.forEach(([owner], slot) => { if (owner === one) slots[slot] = [other] })
+    const { missed, downs } = a
+    await until(() => missed.length >= moved.length || a.downs > downs)
+    if (a.downs === downs) t.strictSame(missed.toSorted(), moved.toSorted())
+    await until(async () => {
+      const counts = await Promise.all(channels.map(async channel => {
+        await a.broker.subscribe(channel).catch(() => {})
+        return await publish(a, channel, 'hello', '1').catch(() => 0)
+      }))
+      return counts.every(count => count === 1)
+    })
+  })
+
+  t.test('a slot moves while messages are sent: none is lost from the history, none is there twice, and what was not heard is told', async t => {
+    const a = await start(t, new RedisBroker(await createLink(connect()), settings))
+    const b = await start(t, new RedisBroker(await createLink(connect()), settings))
+    const channel = 'rooms:moving'
+    const { slot, from, to } = await around(channel)
+    await b.broker.subscribe(channel)
+    const ledger = new Ledger(BOUNDS)
+    let sent = 0
+    const send = async (sender: Started): Promise<void> => await ledger.append(historyOf(sender), channel, `m${sent++}`)
+    const sendSome = async (): Promise<void> => { for (let i = 0; i < 50; i++) await Promise.all([send(a), send(b), send(a)]) }
+    await sendSome()
+    await until(() => b.messages.length === sent)
+    await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+    await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+    const moving = sendSome()
+    for (const key of await from.client.cluster('GETKEYSINSLOT', slot, 99)) await from.client.migrate('127.0.0.1', to.server.port, key, 0, 5_000)
+    await moving
+    // Messages are taken where the history is now, and nobody listens there yet.
+    const { subscribers } = await historyOf(a).append(channel, textOf('unheard'), 'unheard', BOUNDS)
+    t.equal(subscribers, 0)
+    await historyOf(b).append(channel, textOf('unheard'), 'unheard-2', BOUNDS)
+    await until(() => b.missed.includes(channel))
+    t.match(await historyOf(b).tail(channel, 1), [{ mid: 'unheard-2' }], 'and the history can be read where it is')
+    for (const { client } of [to, from]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
+    const after = sendSome()
+    await until(async () => {
+      await b.broker.subscribe(channel).catch(() => {})
+      return (await historyOf(a).append(channel, textOf('heard'), `heard-${sent++}`, BOUNDS)).subscribers === 1
+    })
+    await after
+    const kept = await to.client.xrange(`{${channel}}:s`, '-', '+')
+    const entries = kept.map(([id, [, mid]]) => ({ epoch: id.split('-')[0] as string, seq: Number(id.split('-')[1]), mid: mid as string, text: '' }))
+    ledger.verify(t, entries.filter(({ mid }) => /^m\d|^$/.test(mid)))
+    t.equal(ledger.kept.size, 450, 'all were confirmed')
+    t.equal(new Set(entries.map(({ epoch }) => epoch)).size, 1, 'in one epoch')
+    for (const { client } of [from, to]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
+  })
+
+  t.test('the rules for a user of Redis that are in the documentation are enough', async t => {
+    const admins = await Promise.all(nodes.map(async node => {
+      const admin = node.client()
+      t.teardown(() => admin.disconnect())
+      await admin.call('ACL', 'SETUSER', 'rooms', ...documentedRules('cluster'))
+      return admin
+    }))
+    const a = await start(t, new RedisBroker(await createLink(connect({ redisOptions: { username: 'rooms', password: 'secret' } })), settings))
+    for (const channel of ['rooms:acl-1', 'rooms:acl-2', 'rooms:acl-3', 'rooms:acl-4']) {
+      await a.broker.subscribe(channel)
+      a.broker.report(channel, 1)
+      t.equal((await historyOf(a).append(channel, textOf(1), 'one', BOUNDS)).subscribers, 1)
+      t.equal(await publish(a, channel, 'hello', '1'), 1)
+      await historyOf(a).read(channel, undefined, BOUNDS, 1)
+      await historyOf(a).tail(channel, 1)
+      await until(async () => await a.broker.count(channel) === 1)
+      await a.broker.unsubscribe(channel)
+    }
+    await new Promise(resolve => setTimeout(resolve, 1_000)) // a canary is placed
+    await a.broker.close()
+    for (const admin of admins) t.strictSame(await refusals(admin), [])
+  })
+
   t.test('a node that is gone makes its rooms unavailable, and they come back with it', async t => {
     const cluster = connect()
     const a = await start(t, new RedisBroker(await createLink(cluster), settings))
     const channels = Array.from({ length: 12 }, (_, i) => `rooms:${i}`)
+    const ledger = new Ledger(BOUNDS)
+    const sends: Array<Promise<void>> = []
     const send = async (channel: string): Promise<number> => await publish(a, channel, 'hello', channel).catch(() => -1)
     await Promise.all(channels.map(channel => a.broker.subscribe(channel)))
     const victim = nodes[2] as RedisServer
+    for (const channel of channels) sends.push(ledger.append(historyOf(a), channel, `before-${channel}`))
+    await Promise.all(sends)
+    t.equal(ledger.kept.size, 12)
+    for (const channel of channels) for (let i = 0; i < 20; i++) sends.push(ledger.append(historyOf(a), channel, `during-${channel}-${i}`))
     await victim.kill()
     await until(async () => (await Promise.all(channels.map(send))).includes(-1))
     await victim.start()
@@ -45,5 +208,13 @@ t.test('a Redis Cluster', async t => {
       return (await Promise.all(channels.map(send))).every(count => count === 1)
     }, 30_000)
     t.ok(a.ups > 1, 'the broker has said so')
+    await Promise.all(sends)
+    for (const channel of channels) {
+      await until(async () => await historyOf(a).tail(channel, 1).then(() => true, () => false))
+      const kept = await historyOf(a).tail(channel, 99)
+      t.equal(new Set(kept.map(({ mid }) => mid)).size, kept.length, 'nothing is there twice')
+    }
+    t.equal(ledger.kept.size + ledger.unknown.size + ledger.unsent.size, 12 * 21, 'and each message has come to an end')
+    t.equal(ledger.unsent.size + ledger.kept.size, new Set([...ledger.kept.keys(), ...ledger.unsent]).size)
   })
 })

@@ -2,10 +2,11 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
-import type { BrokerHistory, Entry } from '../../index.js'
+import type { BrokerHistory, Entry, Position } from '../../index.js'
 import { RedisBroker } from '../../lib/brokers/redis.js'
 import { createLink } from '../../lib/brokers/redis-link.js'
 import type { RedisSource } from '../../lib/brokers/redis-link.js'
+import { documentedRules, refusals } from '../helpers/acl.js'
 import { until } from '../helpers/app.js'
 import { Ledger } from '../helpers/ledger.js'
 import { startProxy } from '../helpers/proxy.js'
@@ -32,6 +33,11 @@ function adminOf (t: Test, redis: RedisServer): Redis {
   const admin = redis.client()
   t.teardown(() => admin.disconnect())
   return admin
+}
+
+/** Both connections are lost. */
+async function untilGone (a: Started): Promise<void> {
+  await until(async () => a.downs > 0 && await a.broker.count('rooms:nobody').then(() => false, () => true))
 }
 
 /** What there is, as Redis itself says it. */
@@ -178,7 +184,7 @@ t.test('while there is no connection', async t => {
     const absent = await startRedis(t)
     const a = await startBroker(t, absent.url, 300)
     await absent.kill()
-    await until(() => a.downs === 1)
+    await untilGone(a)
     /** How many of these were refused at once, and that the others were in time. */
     const refused = async (sends: Array<Promise<unknown>>): Promise<number> => {
       let settled = 0
@@ -210,7 +216,7 @@ t.test('while there is no connection', async t => {
     await absent.kill('SIGSTOP')
     await t.rejects(a.history.read('rooms:a', undefined, BOUNDS, 1), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' }, 'not in time')
     await absent.kill()
-    await until(() => a.downs === 1)
+    await untilGone(a)
     await t.rejects(a.history.read('rooms:a', undefined, BOUNDS, 1), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
     await t.rejects(a.history.tail('rooms:a', 1), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
   })
@@ -219,7 +225,7 @@ t.test('while there is no connection', async t => {
     const absent = await startRedis(t)
     const a = await startBroker(t, absent.url, 60_000)
     await absent.kill()
-    await until(() => a.downs === 1)
+    await untilGone(a)
     const waiting = t.rejects(append(a, 'one'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
     await a.broker.close()
     await waiting
@@ -374,6 +380,37 @@ t.test('the connection is lost again, before it is known what became of a messag
   t.strictSame([await midsOf(admin, 'rooms:a'), await midsOf(admin, 'rooms:b')], [['first', 'one'], []])
 })
 
+t.test('the connection ends in the very turn in which a message is sent: it waits for the next', async t => {
+  const redis = await startRedis(t)
+  const link = await createLink(redis.url)
+  const a = await start(t, new RedisBroker(link, { prefix: 'rooms:', publishTimeout: 10_000 }))
+  await append({ history: historyOf(a) }, 'first')
+  ;(link.commands as Redis).stream.destroy()
+  const sends = [1, 2].map(i => append({ history: historyOf(a) }, `m${i}`))
+  t.match(await Promise.all(sends), [{ seq: 2 }, { seq: 3 }])
+})
+
+t.test('a broker is closed before it knows what became of a message: that is said', async t => {
+  const redis = await startRedis(t)
+  const admin = adminOf(t, redis)
+  const proxy = await startProxy(t, redis.port)
+  const a = await startBroker(t, through(proxy), 1_500)
+  await append(a, 'first')
+  proxy.mode = 'hold'
+  const sending = append(a, 'doubtful').catch(error => error)
+  await until(() => proxy.held > 0)
+  await admin.call('CLIENT', 'PAUSE', 10_000, 'WRITE')
+  proxy.mode = 'pass'
+  proxy.cut()
+  await until(() => a.ups === 2)
+  await new Promise(resolve => setTimeout(resolve, 200))
+  const late = append(a, 'late', 'rooms:b').catch(error => error)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  await a.broker.close()
+  t.match([await sending, await late], [{ code: 'FST_ROOMS_SEND_UNKNOWN' }, { code: 'FST_ROOMS_SEND_UNKNOWN' }])
+  await admin.call('CLIENT', 'UNPAUSE')
+})
+
 t.test('Redis hangs: what it was sent is unknown in time and arrives once, what was not sent is said not to be', async t => {
   const redis = await startRedis(t)
   const admin = adminOf(t, redis)
@@ -510,8 +547,76 @@ t.test('what Redis refuses', async t => {
     const outcomes = await Promise.allSettled(['rooms:a', 'rooms:secret', 'elsewhere', 'rooms:a'].map((channel, i) => append(b, `acl-${i}`, channel)))
     t.match(outcomes, [{ status: 'fulfilled' }, { status: 'rejected' }, { status: 'rejected' }, { status: 'fulfilled' }])
     t.match(outcomes[1], { reason: { code: 'FST_ROOMS_BROKER_UNAVAILABLE', cause: { message: /NOPERM|channel/i } } })
-    t.strictSame((await a.history.tail('rooms:secret', 9)).filter(({ seq }) => seq > 0), [])
+    t.strictSame(await midsOf(admin, 'rooms:secret'), [])
+    await admin.call('ACL', 'SETUSER', 'rooms', '-pexpire')
+    await t.rejects(append(b, 'for ever'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE', cause: { message: /can't run this command/ } })
+    t.notOk((await midsOf(admin, 'rooms:a')).includes('for ever'), 'nor is what could not expire')
   })
+})
+
+t.test('the rules for a user of Redis that are in the documentation are enough', async t => {
+  const redis = await startRedis(t)
+  const admin = adminOf(t, redis)
+  const proxy = await startProxy(t, redis.port)
+  await admin.call('ACL', 'SETUSER', 'rooms', ...documentedRules('single'))
+  const a = await startBroker(t, { ...through(proxy), username: 'rooms', password: 'secret' })
+  await a.broker.subscribe('rooms:a')
+  a.broker.report('rooms:a', 1)
+  const first = await append(a, 'first')
+  t.equal(first.subscribers, 1)
+  t.equal(await a.broker.publish('rooms:a', 'hello', '1'), 1)
+  await a.broker.flush()
+  t.match(await a.history.read('rooms:a', { ...first, mid: 'other' }, BOUNDS, 10), { broken: 'rewritten' })
+  for (const mode of ['drop-replies', 'hold'] as const) {
+    proxy.mode = mode
+    const { ups } = a
+    const sending = append(a, mode)
+    await until(async () => mode === 'hold' ? proxy.held > 0 : (await midsOf(admin, 'rooms:a')).includes(mode))
+    proxy.mode = 'pass'
+    proxy.cut()
+    t.match(await sending, { epoch: /./ })
+    await until(() => a.ups > ups)
+  }
+  t.equal((await a.history.tail('rooms:a', 1)).length, 1)
+  await admin.flushall()
+  await append(a, 'flushed')
+  await a.broker.unsubscribe('rooms:a')
+  await a.broker.count('rooms:a')
+  await a.broker.close()
+  t.strictSame(await refusals(admin), [])
+})
+
+t.test('much is read in parts: Redis ends a connection that hears when too much waits on it', async t => {
+  const redis = await startRedis(t, ['--client-output-buffer-limit', 'pubsub', '1mb', '1mb', '1'])
+  const a = await startBroker(t, redis.url)
+  const { last: start } = await a.history.read('rooms:a', undefined, BOUNDS, 100)
+  const big = (i: number): string => `{"command":"BIG","data":"${'x'.repeat(100_000)}${i}"}`
+  for (let i = 1; i <= 40; i++) await a.history.append('rooms:a', big(i), `m${i}`, BOUNDS)
+  const mids: string[] = []
+  for (let from: Position = start, reads = 0; mids.length < 40; reads++) {
+    const { entries, last } = await a.history.read('rooms:a', from, BOUNDS, 100)
+    t.ok(entries.length > 0 && entries.length < 5 && reads < 40)
+    t.equal(last.seq, 40)
+    mids.push(...entries.map(({ mid }) => mid))
+    from = entries.at(-1) as Position
+  }
+  t.strictSame(mids, Array.from({ length: 40 }, (_, i) => `m${i + 1}`))
+  t.equal(a.downs, 0)
+  t.equal((await a.history.tail('rooms:a', 40)).length, 40, 'the other connection bears it')
+  t.ok((await a.history.tail('rooms:a', 40, 300_000)).length < 40, 'and reads no more than it is asked for')
+})
+
+t.test('entries of others have their place, and are no messages', async t => {
+  const redis = await startRedis(t)
+  const a = await startBroker(t, redis.url)
+  const { last: start } = await a.history.read('rooms:a', undefined, BOUNDS, 100)
+  const admin = redis.client()
+  t.teardown(() => admin.disconnect())
+  for (const fields of [['x', 'y'], ['m', 'one'], ['m', 'a"b', 'p', '{}'], ['p', '{}', 'm', 'one'], ['m', '', 'p', '{}']]) await admin.xadd('{rooms:a}:s', `${start.epoch}-*`, ...fields)
+  await a.history.append('rooms:a', textOf('m1'), 'm1', BOUNDS)
+  const { entries } = await a.history.read('rooms:a', start, BOUNDS, 100)
+  t.strictSame(entries.map(({ seq, text }) => [seq, text]), [1, 2, 3, 4, 5].map(seq => [seq, 'not a message'] as [number, string]).concat([[6, textOf('m1')]]))
+  for (const entry of entries) t.match(await a.history.read('rooms:a', entry, BOUNDS, 100), { last: { seq: 6 } }, 'who stood there can go on')
 })
 
 noStrays()

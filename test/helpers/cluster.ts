@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Cluster } from 'ioredis'
+import type { ClusterOptions } from 'ioredis'
 import type { Test } from 'tap'
 import { until } from './app.js'
 import { startRedis } from './redis.js'
@@ -11,7 +12,7 @@ const run = promisify(execFile)
 export interface StartedCluster {
   nodes: RedisServer[]
   /** A client of the test's own. */
-  connect: (options?: { keyPrefix?: string }) => Cluster
+  connect: (options?: Pick<ClusterOptions, 'keyPrefix' | 'natMap' | 'redisOptions'>) => Cluster
 }
 
 /** Three masters, each with so many replicas. The bus of a node listens on a port of its own, the system chooses none by itself. */
@@ -32,7 +33,7 @@ export async function startCluster (t: Test, { replicas = 0 } = {}): Promise<Sta
   return {
     nodes,
     connect (options = {}) {
-      const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })), options)
+      const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })), options as object)
       cluster.on('error', () => {})
       t.teardown(() => cluster.disconnect())
       return cluster

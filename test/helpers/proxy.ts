@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import net from 'node:net'
 import type { Test } from 'tap'
 
-/** A TCP proxy that can behave as networks do: let through, fall silent, drop what comes back, deliver late, cut. */
+/** A TCP proxy that can behave as networks do: let through, fall silent, drop what comes back, be deaf to what is published, deliver late, cut. */
 export class FaultProxy {
   readonly #server: net.Server
   readonly #links = new Set<{ client: net.Socket, upstream: net.Socket }>()
-  mode: 'pass' | 'blackhole' | 'drop-replies' | 'hold' = 'pass'
+  mode: 'pass' | 'blackhole' | 'drop-replies' | 'deafen' | 'hold' = 'pass'
   /** Where new connections lead. */
   target: number
   /** What clients have sent into the black hole. */
@@ -20,12 +20,14 @@ export class FaultProxy {
       const upstream = net.connect(this.target, '127.0.0.1')
       const link = { client, upstream }
       this.#links.add(link)
+      let subscribed = false
       client.on('data', chunk => {
+        subscribed ||= /subscribe/i.test(chunk.toString('latin1'))
         if (this.mode === 'blackhole') this.swallowed += chunk.toString('latin1')
         else if (this.mode === 'hold') this.#held.push({ upstream, chunk })
         else upstream.write(chunk)
       })
-      upstream.on('data', chunk => { if (this.mode === 'pass') client.write(chunk) })
+      upstream.on('data', chunk => { if (this.mode === 'pass' || (this.mode === 'deafen' && !subscribed)) client.write(chunk) })
       for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
         one.on('error', () => {})
         one.on('close', () => {

@@ -180,6 +180,14 @@ t.test('expectNothing may be about some frames only; a status that was not expec
   await client.expectNothing()
 })
 
+t.test('where the application does not read, nobody can say that nothing comes', async t => {
+  const { client, server } = await pair(t)
+  server.pause()
+  t.match(await failing(client.expectNothing({}, { timeout: 10 })), { message: /^The application has not answered a ping within 10 ms/, stack: /client\.test\.ts/ })
+  server.resume()
+  await client.expectNothing()
+})
+
 t.test('nothing comes to a socket that has ended, and what came before is seen', async t => {
   const { client, say, server } = await pair(t)
   say(hello(1))

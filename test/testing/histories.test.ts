@@ -99,6 +99,8 @@ t.test('a history that is rolled back gives its numbers again, and who was furth
   bus.rollBack('nobody', 5)
   t.match(await append(a, 6), { epoch: position?.epoch, seq: 3 })
   t.match(await a.history.read(CHANNEL, position, BOUNDS, 10), { broken: 'rewritten', entries: [] })
+  bus.rollBack('cdr') // and with the message of the epoch before, the new one
+  t.match(await append(a, 7), { epoch: position?.epoch, seq: 3 })
   bus.rollBack('cdr', 100)
   t.match(await a.history.tail(CHANNEL, 10), [{ seq: 0 }])
 })

@@ -1,0 +1,3 @@
+import { startRooms } from './rooms-server.js'
+
+await startRooms({})

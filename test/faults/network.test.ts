@@ -1,0 +1,114 @@
+import t from 'tap'
+import type { FaultProxy } from '../../faults/shared.js'
+import { sleep, underLoad } from '../helpers/field.js'
+import { startRedis } from '../helpers/redis.js'
+import { watchForStrays } from '../helpers/strays.js'
+
+const noStrays = watchForStrays(t)
+
+t.test('connections that hear are killed, again and again: a room with history loses nothing, another is told of every gap', async t => {
+  const field = await underLoad(t, {}, async field => {
+    const admin = field.redis.client()
+    t.teardown(() => admin.disconnect())
+    for (let kill = 0; kill < 5; kill++) {
+      await field.fault(async () => await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'))
+      await field.flow(5)
+    }
+  })
+  const { fleeting } = field.holds(t)
+  t.ok(fleeting.told > 0, 'there were gaps')
+})
+
+t.test('all connections are killed, again and again: the same, and nothing comes twice', async t => {
+  const field = await underLoad(t, {}, async field => {
+    const admin = field.redis.client()
+    t.teardown(() => admin.disconnect())
+    for (let kill = 0; kill < 5; kill++) {
+      await field.fault(async () => {
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'normal')
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      })
+      await field.flow(5)
+    }
+  })
+  field.holds(t)
+})
+
+t.test('answers are lost, and then the connection: nothing comes twice, and every send settles', async t => {
+  const field = await underLoad(t, {}, async field => {
+    for (let time = 0; time < 3; time++) {
+      await field.fault(async () => {
+        for (const proxy of field.proxies) proxy.set('drop-replies', 'commands')
+        await sleep(150)
+        for (const proxy of field.proxies) proxy.cut('commands')
+      })
+      await field.flow()
+    }
+  })
+  field.holds(t)
+})
+
+t.test('what was sent arrives when its connection has long ended: nothing comes twice, and in a room with history nothing out of order', async t => {
+  const field = await underLoad(t, {}, async field => {
+    for (let time = 0; time < 2; time++) {
+      await field.fault(async () => {
+        const links = field.proxies.flatMap(proxy => proxy.links('commands'))
+        for (const link of links) link.mode = 'hold'
+        await sleep(200)
+        for (const link of links) link.desert()
+        await sleep(600)
+        for (const link of links) link.release()
+      })
+      await field.flow()
+    }
+  })
+  field.holds(t)
+})
+
+t.test('the connection that hears goes dead without a word: found within 3 s', async t => {
+  const field = await underLoad(t, {}, async field => {
+    await field.fault(() => field.proxies[1]?.set('blackhole', 'subscriber'))
+  }, 25)
+  const { fleeting } = field.holds(t, { resumed: 3_000 })
+  t.ok(fleeting.told > 0, 'there was a gap')
+})
+
+t.test('the connection that hears leads to another Redis, which is healthy: found within 3 s', async t => {
+  const other = await startRedis(t)
+  const field = await underLoad(t, {}, async field => {
+    const proxy = field.proxies[1] as FaultProxy
+    proxy.redirectNext(other.port)
+    await field.fault(() => proxy.cut('subscriber'))
+  }, 25)
+  // Whoever reads history there has been told that it is another one, and starts from that.
+  field.holds(t, { lossy: true, resumed: 3_000 })
+})
+
+t.test('one of three processes can hear and cannot send: what it served alone, the others are told of', async t => {
+  const field = await underLoad(t, { processes: 3 }, async field => {
+    const [proxy] = field.proxies
+    await field.fault(async () => {
+      if (proxy === undefined) return
+      proxy.arriving = 'refuse'
+      proxy.cut('commands')
+      await sleep(1_000)
+      proxy.arriving = 'pass'
+    })
+  })
+  const { kept, fleeting } = field.holds(t)
+  t.ok(fleeting.claims.degraded as number > 0, 'it has served its members alone')
+  t.equal(kept.claims.degraded, 0, 'but not in a room with history')
+})
+
+t.test('one of three processes is cut off from Redis altogether: it comes back with all that a room with history was sent', async t => {
+  const field = await underLoad(t, { processes: 3 }, async field => {
+    await field.fault(async () => {
+      field.proxies[0]?.partition()
+      await sleep(2_500)
+      field.proxies[0]?.heal()
+    })
+  }, 25)
+  field.holds(t, { resumed: 1_500 })
+})
+
+noStrays()
