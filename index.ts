@@ -1,16 +1,19 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
-import type { RoomsOptions } from './types/index.js'
+import type { Message, Room, RoomsOptions, SendOptions } from './types/index.js'
 import { createBroker } from './lib/brokers/create.js'
+import { nameOf } from './lib/contract.js'
 import { drain, Upgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
+import { untrustedJson } from './lib/json.js'
 import { compressFrom, historyOf, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
 import { Addresses } from './lib/address.js'
 import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
 import { reportTo, Sockets } from './lib/route.js'
+import { Serializers } from './lib/serializers.js'
 import { Counters } from './lib/stats.js'
 
 const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
@@ -21,19 +24,20 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const { broker, trusted } = await createBroker(options)
-  const addresses = new Addresses(options.prefix, historyOf(options))
-  const table = new RoomTable({ ...options, broker, trusted, addresses, compressFrom: compressFrom(options) }, counters, log)
-  const sockets = new Sockets(table, counters, options, log)
-  const routes = createRoutes(app, sockets, options, addresses, broker.history !== undefined)
+  const addresses = new Addresses(options.prefix, historyOf(options), broker.history !== undefined)
+  const serializers = new Serializers(app)
+  const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
+  const sockets = new Sockets(table, counters, options, log, serializers, untrustedJson(app))
+  const routes = createRoutes(app, sockets, options, addresses, serializers)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
   // What the application calls
   app.decorate('manageWebsocket', routes.manageWebsocket)
   app.decorate('ws', {
-    sendToRoom: (room, message, options) => table.sender.send(room, message, options),
-    count: room => table.count(room),
-    history: (room, options) => table.history(room, options?.since, options?.limit),
+    sendToRoom: (room: string | Room, message: Message, options?: SendOptions) => table.sender.send(room, message, options),
+    count: room => table.count(nameOf(room)),
+    history: (room, options) => table.history(nameOf(room), options?.since, options?.limit),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
@@ -81,4 +85,5 @@ export { fastifyRooms as 'module.exports' }
 
 export type * from './types/index.js'
 export type { Appended, Broker, BrokerEvents, BrokerHistory, Entry, Range } from './lib/brokers/broker.js'
+export { defineRoom, withTypeProvider } from './lib/contract.js'
 export { MemoryBroker, MemoryBus } from './lib/brokers/memory.js'

@@ -15,7 +15,9 @@ const { measureCommands } = await import('./constants/commands.js')
 const { derive } = await import('./constants/derive.js')
 const { Node } = await import('./constants/node.js')
 const { measureLooks, measureMessages, measurePings, measureRooms, measureSockets, measureVisits } = await import('./constants/process.js')
+const { measurePaces } = await import('./constants/pace.js')
 const { measureMemory } = await import('./constants/redis-memory.js')
+const { measureReplica } = await import('./constants/replica.js')
 const { machine, versions } = await import('./machine.js')
 
 process.on('exit', killChildren)
@@ -28,10 +30,12 @@ const start = performance.now()
 
 const node = await step('a Redis', () => Node.start())
 const commands = await step('commands of Redis', () => measureCommands(node, rounds))
+const paces = await step('Redis at a pace', () => measurePaces(node, rounds))
 await node.stop()
 const empty = await Node.start()
 const memory = await step('memory of Redis', () => measureMemory(empty))
 await empty.stop()
+const replica = await step('a replica', () => measureReplica(rounds))
 const cluster = await step('a Cluster', () => measureCluster(rounds))
 const broker = await Node.start()
 const processes = {
@@ -49,7 +53,7 @@ const constants = {
   measured: new Date().toISOString().slice(0, 10),
   machine: machine(),
   versions: used,
-  ...derive({ commands, memory, cluster, processes })
+  ...derive({ commands, paces, replica, memory, cluster, processes })
 }
 const text = `${JSON.stringify(constants, null, 2).replaceAll(/\[\s+("[^"]+",\s+)?[\d.,\s]+\]/g, pair => pair.replaceAll(/\s+/g, ' '))}\n`
 if (quick) console.log(text)

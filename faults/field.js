@@ -2,6 +2,7 @@ import { now, sleep } from './clock.js'
 import { judge } from './oracle.js'
 import { ServerProcess } from './process.js'
 import { FaultProxy } from './proxy.js'
+import { until } from './until.js'
 
 /** How long a reader waits before it comes back, in milliseconds: the same for all contenders. */
 const RETRY = { least: 50, most: 300 }
@@ -132,6 +133,8 @@ export class Field {
       await Promise.race([server.ask('settled', { name: publisher }).catch(() => {}), sleep(5_000)])
     }))
     this.#publishing = []
+    // Whoever has no Redis at the end can tell nobody what was missed, and will when it has.
+    if (this.contender.ours) await until(async () => (await this.#stats()).every(({ broker }) => broker === 'up'), PATIENCE).catch(() => {})
     const end = now() + PATIENCE
     let quiet = now()
     let seen = -1
@@ -141,6 +144,10 @@ export class Field {
       if (count !== seen) quiet = now()
       seen = count
     }
+  }
+
+  async #stats () {
+    return await Promise.all(this.processes.filter(({ running }) => running).map(server => server.ask('stats')))
   }
 
   /** @returns what the oracle says, and what the scenario has measured */

@@ -2,6 +2,7 @@
 // got against what was promised. A whole run writes docs/reliability.md.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { killChildren } from '../bench/child.js'
 
@@ -37,6 +38,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 const seed = Number(options.seed ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`seed ${seed}`)
+const load = loadavg()[0].toFixed(1)
 const start = performance.now()
 const results = []
 for (const scenario of scenarios) {
@@ -61,7 +63,7 @@ if (missed.length > 0) {
 }
 if (words.length === 0 && names.length === Object.keys(contenders).length) {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url)))
-  await writePage({ results, seed, ours: version, redis: redisVersion(), minutes: Math.ceil(seconds / 60) })
+  await writePage({ results, seed, ours: version, redis: redisVersion(), minutes: Math.ceil(seconds / 60), load })
 } else {
   console.log('docs/reliability.md is written by a whole run only.')
 }

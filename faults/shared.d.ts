@@ -89,6 +89,10 @@ export interface Must {
   epochs?: number
   /** Milliseconds in which a send settles. */
   claim?: number
+  /** A node of a Cluster may have put one message behind the next. */
+  redirected?: boolean
+  /** How late timers were, in milliseconds. */
+  lag?: number
 }
 
 /** What has to hold and does not, in sentences. */

@@ -1,21 +1,7 @@
-import type { HistoryBounds } from '../types/index.js'
-import { errors } from './errors.js'
-
-/**
- * What a room may be called. The characters leave out everything that means something elsewhere: `*` and `?` are
- * patterns to Redis, braces choose a slot in a Redis Cluster, control characters break log lines.
- */
-const ROOM_NAME = /^[\w\-.:/@%~+=]{1,128}$/
-
-/** A prefix follows the same rule, and may be empty to share channels with programs that have none. */
-export const PREFIX = /^[\w\-.:/@%~+=]{0,64}$/
-
-/** @throws FST_ROOMS_INVALID_ROOM */
-export function checkRoomName (name: unknown): asserts name is string {
-  if (typeof name !== 'string' || !ROOM_NAME.test(name)) {
-    throw new errors.FST_ROOMS_INVALID_ROOM(typeof name === 'string' ? JSON.stringify(name.slice(0, 40)) : `a ${typeof name}`)
-  }
-}
+import type { HistoryBounds, RoomContract } from '../types/index.js'
+import { matches } from './contract.js'
+import { checkRoomName } from './name.js'
+import { checkHistory, invalid } from './options.js'
 
 /** How many names are remembered. */
 const REMEMBERED = 10_000
@@ -35,24 +21,45 @@ export interface Address {
 export class Addresses {
   readonly #prefix: string
   readonly #historyOf: (room: string) => HistoryBounds | undefined
+  readonly #keeps: boolean
   readonly #declared = new Map<string, HistoryBounds>()
+  /** Those that say what their rooms keep. */
+  readonly #contracts = new Map<RoomContract, HistoryBounds>()
   readonly #known = new Map<string, Address>()
 
-  /** @param historyOf what rooms keep for which no route says it */
-  constructor (prefix: string, historyOf: (room: string) => HistoryBounds | undefined) {
+  /**
+   * @param historyOf what rooms keep for which no route and no contract says it
+   * @param keeps whether the broker keeps anything
+   */
+  constructor (prefix: string, historyOf: (room: string) => HistoryBounds | undefined, keeps: boolean) {
     this.#prefix = prefix
     this.#historyOf = historyOf
+    this.#keeps = keeps
   }
 
   /**
    * What the room of a route keeps.
-   * @returns false if another route has said otherwise
+   * @throws FST_ROOMS_INVALID_OPTION
    */
-  declare (room: string, history: HistoryBounds): boolean {
+  declare (room: string, history: HistoryBounds): void {
+    this.#check()
     const declared = this.#declared.get(room) ?? history
+    if (declared.size !== history.size || declared.ttl !== history.ttl) invalid('history', `of the room '${room}' differs between two routes`)
     this.#declared.set(room, declared)
     this.#known.delete(room)
-    return declared.size === history.size && declared.ttl === history.ttl
+  }
+
+  /**
+   * What the rooms of a contract keep, also where they are called by their plain names.
+   * @throws FST_ROOMS_INVALID_OPTION
+   */
+  meet (contract: RoomContract): void {
+    const { history } = contract.definition
+    if (history === undefined || this.#contracts.has(contract)) return
+    this.#check()
+    checkHistory(history, `of the contract '${contract.pattern}'`)
+    this.#contracts.set(contract, history)
+    this.#known.clear()
   }
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION when the option `history` is a function and returned nonsense */
@@ -61,8 +68,17 @@ export class Addresses {
     if (known !== undefined) return known
     checkRoomName(room)
     if (this.#known.size >= REMEMBERED) this.#known.clear()
-    const address = { room, channel: this.#prefix + room, history: this.#declared.get(room) ?? this.#historyOf(room) }
+    const address = { room, channel: this.#prefix + room, history: this.#declared.get(room) ?? this.#contracted(room) ?? this.#historyOf(room) }
     this.#known.set(room, address)
     return address
+  }
+
+  #check (): void {
+    if (!this.#keeps) invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
+  }
+
+  #contracted (room: string): HistoryBounds | undefined {
+    for (const [contract, history] of this.#contracts) if (matches(contract, room)) return history
+    return undefined
   }
 }

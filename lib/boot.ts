@@ -1,13 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
-import type { HistoryBounds, RoomOf, RoomRouteOptions } from '../types/index.js'
+import type { Room, RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
+import { isContract } from './contract.js'
 import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
-import { checkRoomName } from './address.js'
+import { checkRoomName } from './name.js'
 import type { Addresses } from './address.js'
 import { connectionOf, onError } from './route.js'
 import type { Route, Sockets } from './route.js'
+import type { Serializers } from './serializers.js'
+import { validated } from './validate.js'
+
+/** Of routes with and without a contract. */
+type GivenOptions = RoomRouteOptions & { commands?: Record<string, unknown> | undefined }
 
 const kReply = Symbol('fastify-rooms.reply')
 type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
@@ -15,7 +21,7 @@ type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
-export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, keeps: boolean) {
+export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, serializers: Serializers) {
   const routes = new WeakMap<object, Route>()
   const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
 
@@ -25,15 +31,22 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
   app.addHook('onReady', async () => {
     // Only now: @fastify/jwt may be registered after the route.
     for (const { route, url, instance } of unchecked) {
+      if (route.contract !== undefined) serializers.compile(route.contract)
       if (route.authenticate === 'jwt' && !instance.hasRequestDecorator('jwtVerify')) throw new errors.FST_ROOMS_NO_JWT(url)
     }
   })
 
-  function manageWebsocket (room: RoomOf, given: RoomRouteOptions = {}): WebsocketHandler {
+  function manageWebsocket (room: RoomOf | RoomContract, given: GivenOptions = {}): WebsocketHandler {
     const own = checkRouteOptions(given)
     if (typeof room !== 'function') checkRoomName(room)
-    if (own.history !== undefined) declareHistory(room, own.history)
-    const route = resolveRoute(room, own, options)
+    const contract = isContract(room) ? room : undefined
+    checkCommands(contract, own.commands)
+    if (contract !== undefined) addresses.meet(contract)
+    if (own.history !== undefined) {
+      if (typeof room === 'function') invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask, or put it into a contract')
+      addresses.declare(room, own.history)
+    }
+    const route = resolveRoute(contract === undefined ? room as RoomOf : roomOf(contract), { ...policiesOf(contract), ...own }, options, contract)
     const handler: WebsocketHandler = (socket, request) => {
       sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
     }
@@ -41,16 +54,11 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     return handler
   }
 
-  function declareHistory (room: RoomOf, history: HistoryBounds): void {
-    if (typeof room === 'function') invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask')
-    if (!keeps) invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
-    if (!addresses.declare(room, history)) invalid('history', `of the room '${room}' differs between two routes`)
-  }
-
   const onRoute: onRouteHookHandler = function (this: FastifyInstance, options: FastifyRouteOptions) {
     const route = routes.get(options.wsHandler ?? options.handler)
     if (route === undefined) return
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
+    if (route.contract !== undefined) checkParameters(route.contract, options.url)
     unchecked.push({ route, url: options.url, instance: this })
   }
 
@@ -60,9 +68,42 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
 /** Without context takeover, and with one window for all, a message is compressed once and not once for each member. */
 const SHARED_DEFLATE = { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false }
 
-function resolveRoute (room: RoomOf, given: RoomRouteOptions, options: ResolvedOptions): Route {
+/** The room that a request's parameters name. */
+function roomOf (contract: RoomContract): (request: FastifyRequest) => string {
+  const { params: schema } = contract.definition
+  const called = contract as (params: unknown) => Room
+  return request => called(schema === undefined ? request.params : validated(request, schema, request.params)).name
+}
+
+/** What a contract says of who may enter, for routes that do not say it. */
+function policiesOf (contract: RoomContract | undefined): RoomRouteOptions {
+  const { authorize, snapshot } = contract?.definition ?? {}
+  return { ...authorize !== undefined && { authorize }, ...snapshot !== undefined && { snapshot } }
+}
+
+/** @throws FST_ROOMS_INVALID_CONTRACT when the route does not say which of the rooms is meant */
+function checkParameters ({ pattern }: RoomContract, url: string): void {
+  const given = new Set(url.split(/[/?]/))
+  const missing = pattern.split('/').find(segment => segment.startsWith(':') && !given.has(segment))
+  if (missing !== undefined) throw new errors.FST_ROOMS_INVALID_CONTRACT(pattern, `the route '${url}' has no parameter ${missing}`)
+}
+
+/** @throws FST_ROOMS_INVALID_OPTION when a command has no handler, or a handler no command */
+function checkCommands (contract: RoomContract | undefined, handlers: Record<string, unknown> | undefined): void {
+  const [defined, given] = [contract?.definition.commands ?? {}, handlers ?? {}]
+  if (handlers !== undefined && contract === undefined) invalid('commands', 'needs a contract: see docs/contracts.md')
+  for (const command of Object.keys(given)) {
+    if (!Object.hasOwn(defined, command)) invalid(`commands.${command}`, 'is no command of the contract')
+    if (typeof given[command] !== 'function') invalid(`commands.${command}`, 'must be a function')
+  }
+  for (const command of Object.keys(defined)) {
+    if (!Object.hasOwn(given, command)) invalid(`commands.${command}`, 'has no handler, though the contract has the command')
+  }
+}
+
+function resolveRoute (room: RoomOf, given: GivenOptions, options: ResolvedOptions, contract: RoomContract | undefined): Route {
   const hooks = HOOKS.map(hook => [hook, given[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
-  return { room, authenticate: 'jwt', ...Object.fromEntries(hooks) }
+  return { room, contract, ...given.commands !== undefined && { commands: given.commands }, authenticate: 'jwt', ...Object.fromEntries(hooks) }
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */

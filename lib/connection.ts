@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws'
 import type { Connection, Message, User } from '../types/index.js'
 import { Backlog } from './backlog.js'
 import { Batch } from './batch.js'
+import type { Commands } from './commands.js'
 import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
@@ -63,6 +64,8 @@ export class RoomConnection implements Connection {
   resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
+  /** Where its room takes any. */
+  commands: Commands | undefined
   /** Is run once, when the connection has ended and had joined. */
   onLeave: (() => void) | undefined
   #interrupt: ((reason: Error) => void) | undefined
@@ -259,6 +262,8 @@ export class RoomConnection implements Connection {
   #finish (cause: End): void {
     this.#ended = true
     this.#backlog = undefined
+    this.commands?.close()
+    this.commands = undefined
     this.#host.counters.end(cause)
     this.#host.ended(this, cause)
     this.interrupt(GONE)

@@ -27,6 +27,11 @@ export const errors = {
     "The route '%s' checks tokens with request.jwtVerify(), which does not exist. Register @fastify/jwt, or pass an `authenticate` hook of your own, or `authenticate: false` for a room that is open to all."
   ),
 
+  FST_ROOMS_INVALID_CONTRACT: createError(
+    'FST_ROOMS_INVALID_CONTRACT',
+    "The contract of the rooms '%s' cannot be used: %s.", 500, TypeError
+  ),
+
   // Sending: the call that made the mistake, or met the fault, is rejected.
   FST_ROOMS_INVALID_ROOM: createError(
     'FST_ROOMS_INVALID_ROOM',
@@ -86,6 +91,26 @@ export const errors = {
   ),
 
   // Frames of clients: told to the client as a WSError.
+  FST_ROOMS_UNKNOWN_COMMAND: createError(
+    'FST_ROOMS_UNKNOWN_COMMAND',
+    'This room has no command %s.', 400
+  ),
+  FST_ROOMS_INVALID_COMMAND: createError(
+    'FST_ROOMS_INVALID_COMMAND',
+    'The command cannot be carried out: %s.', 400
+  ),
+  FST_ROOMS_TOO_MANY_COMMANDS: createError(
+    'FST_ROOMS_TOO_MANY_COMMANDS',
+    'More than %s commands wait for their turn. Wait for replies before you send more.', 429
+  ),
+  FST_ROOMS_COMMAND_TIMEOUT: createError(
+    'FST_ROOMS_COMMAND_TIMEOUT',
+    'The command took longer than %s ms. Nobody knows what has become of it.', 503
+  ),
+  FST_ROOMS_COMMAND_FAILED: createError(
+    'FST_ROOMS_COMMAND_FAILED',
+    'The command failed.', 500
+  ),
   FST_ROOMS_NO_COMMANDS: createError(
     'FST_ROOMS_NO_COMMANDS',
     'This room takes no commands.', 400

@@ -137,10 +137,11 @@ export class RoomHistory {
 
   async #open (): Promise<void> {
     this.#ahead = undefined
+    this.#doubtful = false // what was lost before has nothing to do with where the members now begin
     const { last } = await this.#read(undefined)
     this.#position = last
     this.#look()
-    if (this.#ahead !== undefined) this.catchUp()
+    if (this.#doubtful || this.#ahead !== undefined) this.catchUp()
   }
 
   /** A message with a number. */

@@ -3,7 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
 import type { HistoryBounds, RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
 import { errors } from './errors.js'
-import { PREFIX } from './address.js'
+import { PREFIX } from './name.js'
 
 /** Every option that has a default, with its unit. The others are hooks, and `redis`, `broker` and `websocket`. */
 export const DEFAULTS = {
@@ -25,6 +25,8 @@ export const DEFAULTS = {
   snapshotTimeout: 5_000, // ms
   maxSnapshot: 512 * 1_024, // bytes
   maxSnapshots: 100, // at a time
+  commandTimeout: 10_000, // ms
+  maxCommands: 32, // per socket
   keepAlive: 25_000, // ms
   pongTimeout: 8_000, // ms
   closeTimeout: 2_000, // ms
@@ -65,7 +67,7 @@ const HISTORY = Type.Object({
 
 const BROKER_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const
 
-const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY) }, { additionalProperties: false })
+const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY), commands: Type.Optional(Type.Object({}, { must: 'have a handler for each command of the contract' })) }, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
@@ -91,6 +93,8 @@ const PLUGIN_SCHEMA = Type.Object({
   snapshotTimeout: ms,
   maxSnapshot: bytes,
   maxSnapshots: count('be a whole number, at least 1'),
+  commandTimeout: ms,
+  maxCommands: count('be a whole number of commands, at least 1'),
   keepAlive: ms,
   pongTimeout: ms,
   closeTimeout: ms,
@@ -137,9 +141,14 @@ export function historyOf ({ history }: ResolvedOptions): (room: string) => Hist
   if (typeof history !== 'function') return () => history
   return room => {
     const bounds = history(room)
-    if (bounds !== undefined && !Value.Check(HISTORY, bounds)) invalid('history', `returned nonsense for the room '${room}': it must ${HISTORY.must as string}`)
+    if (bounds !== undefined) checkHistory(bounds, `returned nonsense for the room '${room}': it`)
     return bounds
   }
+}
+
+/** @throws FST_ROOMS_INVALID_OPTION */
+export function checkHistory (bounds: HistoryBounds, what: string): void {
+  if (!Value.Check(HISTORY, bounds)) invalid('history', `${what} must ${HISTORY.must as string}`)
 }
 
 /** From how many bytes on messages are compressed. Shorter ones cost time and save nothing. */
@@ -149,7 +158,7 @@ export function compressFrom ({ perMessageDeflate }: ResolvedOptions): number {
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION */
-export function checkRouteOptions (given: RoomRouteOptions): RoomRouteOptions {
+export function checkRouteOptions<T extends RoomRouteOptions> (given: T): Given<T> {
   return check(ROUTE_SCHEMA, given)
 }
 

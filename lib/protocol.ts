@@ -89,18 +89,35 @@ export function errorFrame (error: Error & { code?: string }, id: unknown): stri
   return JSON.stringify({ command: 'WSError', data: { code: error.code, message: error.message }, id })
 }
 
-/**
- * The text of a message, the same for every member and for the broker.
- * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
- */
-export function encodeMessage (message: Message, maxMessage: number): string {
-  const { command, data } = (message ?? {}) as Message
+/** @param reply as JSON; undefined where there is nothing to say */
+export function replyFrame (command: string, reply: string | undefined, id: unknown): string {
+  return `{"command":${JSON.stringify(command)}${reply === undefined ? '' : `,"data":${reply}`},"id":${JSON.stringify(id)}}`
+}
+
+/** @throws FST_ROOMS_INVALID_MESSAGE */
+export function checkCommand (command: unknown): asserts command is string {
   if (typeof command !== 'string' || command === '') {
     throw new errors.FST_ROOMS_INVALID_MESSAGE('`command` must be a string that is not empty.')
   }
   if (RESERVED.has(command)) {
     throw new errors.FST_ROOMS_INVALID_MESSAGE(`the command ${command} is reserved for the plugin; choose another name.`)
   }
+}
+
+/** @throws FST_ROOMS_MESSAGE_TOO_LARGE */
+export function checkSize (text: string, maxMessage: number): void {
+  // No character of a string is more than three bytes, so most need not be counted.
+  const most = text.length * 3
+  if (most > maxMessage && Buffer.byteLength(text) > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(Buffer.byteLength(text), maxMessage)
+}
+
+/**
+ * The text of a message, the same for every member and for the broker.
+ * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
+ */
+export function encodeMessage (message: Message, maxMessage: number): string {
+  const { command, data } = (message ?? {}) as Message
+  checkCommand(command)
   let text: string
   try {
     text = JSON.stringify({ command, data })
@@ -109,9 +126,7 @@ export function encodeMessage (message: Message, maxMessage: number): string {
     error.cause = cause
     throw error
   }
-  // No character of a string is more than three bytes, so most need not be counted.
-  const most = text.length * 3
-  if (most > maxMessage && Buffer.byteLength(text) > maxMessage) throw new errors.FST_ROOMS_MESSAGE_TOO_LARGE(Buffer.byteLength(text), maxMessage)
+  checkSize(text, maxMessage)
   return text
 }
 
@@ -153,6 +168,10 @@ export function parseObject (text: Payload): Record<string, unknown> | undefined
   } catch {
     return undefined
   }
+  return objectIn(value)
+}
+
+export function objectIn (value: unknown): Record<string, unknown> | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
 }
 

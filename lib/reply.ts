@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Message, SendOptions } from '../types/index.js'
+import type { Message, Room, SendOptions } from '../types/index.js'
+import { nameOf } from './contract.js'
 import type { Sender } from './sender.js'
 
 const kHeld = Symbol('fastify-rooms.held')
@@ -48,7 +49,7 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
   const requests = new Requests()
 
   app.decorateReply<Held, symbol>(kHeld, null)
-  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string, message: Message, options?: SendOptions): void {
+  app.decorateReply('sendToRoom', function (this: FastifyReply, room: string | Room, message: Message, options?: SendOptions): void {
     const reply = this as HoldingReply
     const held = reply[kHeld]
     if (held === 'failed') return
@@ -56,11 +57,11 @@ export function decorateReply (app: FastifyInstance, sender: Sender, failed: (er
     try {
       text = sender.encode(room, message)
     } catch (error) {
-      reply.log.error({ err: error, room }, 'message could not be sent to the room')
-      failed(error as Error, room)
+      reply.log.error({ err: error, room: nameOf(room) }, 'message could not be sent to the room')
+      failed(error as Error, nameOf(room))
       return
     }
-    const waiting = { room, text, volatile: options?.volatile === true }
+    const waiting = { room: nameOf(room), text, volatile: options?.volatile === true }
     if (held === 'succeeded') {
       send(waiting)
     } else if (held === null) {

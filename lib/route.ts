@@ -1,7 +1,10 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
-import type { RoomOf, RoomRouteOptions } from '../types/index.js'
+import type { RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
 import { causeOf } from './authenticate.js'
+import { CommandHost, Commands } from './commands.js'
+import type { CommandLimits } from './commands.js'
+import { nameOf } from './contract.js'
 import type { DefaultAuthenticate } from './authenticate.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
@@ -10,12 +13,14 @@ import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
 import { KeepAlive } from './keepalive.js'
-import { connectedFrame, errorFrame, parseObject, PONG_FRAME, positionOf } from './protocol.js'
+import type { ParseUntrusted } from './json.js'
+import { connectedFrame, errorFrame, objectIn, PONG_FRAME, positionOf } from './protocol.js'
 import type { Cause } from './protocol.js'
-import { checkRoomName } from './address.js'
+import { checkRoomName } from './name.js'
 import type { Joined } from './room.js'
 import type { RoomTable } from './rooms.js'
 import { SlowReaders } from './slow.js'
+import type { Serializers } from './serializers.js'
 import { Snapshots } from './snapshot.js'
 import type { SnapshotLimits } from './snapshot.js'
 import { throttled } from './stats.js'
@@ -24,6 +29,8 @@ import type { Counters, End } from './stats.js'
 /** A route's room and its hooks, the plugin's filled in where it has none. */
 export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
   readonly room: RoomOf
+  readonly contract: RoomContract | undefined
+  readonly commands?: object
   readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
   readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
   readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>
@@ -31,7 +38,7 @@ export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
 
 type RoomFunction = Exclude<RoomOf, string>
 
-export interface SocketSettings extends ConnectionLimits, HandshakeLimits, SnapshotLimits {
+export interface SocketSettings extends ConnectionLimits, HandshakeLimits, SnapshotLimits, CommandLimits {
   keepAlive: number
   pongTimeout: number
 }
@@ -57,15 +64,19 @@ export class Sockets implements ConnectionHost {
   #emptied: (() => void) | undefined
   readonly #leaving = new Set<Promise<void>>()
   readonly #slow = new SlowReaders()
+  readonly #commands: CommandHost
+  readonly #parse: ParseUntrusted
   readonly #warnSlow: (details: object) => void
 
-  constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger) {
+  constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger, serializers: Serializers, parse: ParseUntrusted) {
+    this.#parse = parse
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#snapshots = new Snapshots(settings)
+    this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
     this.#warnSlow = throttled(details => log.warn(details, 'client is too far behind in reading and was cut off'))
   }
@@ -98,7 +109,7 @@ export class Sockets implements ConnectionHost {
         connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
       }
 
-      room = typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request))
+      room = nameOf(typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request)))
       checkRoomName(room)
       if (route.authorize !== undefined) {
         const entry = { user: connection.user, room, params: request.params, request }
@@ -118,6 +129,7 @@ export class Sockets implements ConnectionHost {
         snapshot &&= joined.recovered !== true // who has all that it missed needs no other
         if (snapshot) connection.hold()
       })
+      if (route.contract !== undefined && route.commands !== undefined && connection.open) this.#takeCommands(route, route.contract, connection, room, request)
       release(reply)
       if (snapshot) await this.#sendSnapshot(route, connection, room, request)
       if (connection.open) await this.#joined(route, connection, room, request)
@@ -133,6 +145,12 @@ export class Sockets implements ConnectionHost {
     this.#keepAlive.add(connection)
     const { degraded, ...standing } = joined
     connection.write(connectedFrame(connection.id, this.#interval, room, degraded, standing))
+  }
+
+  #takeCommands (route: Route, contract: RoomContract, connection: RoomConnection, room: string, request: FastifyRequest): void {
+    connection.commands = new Commands(this.#commands, contract, route.commands as never, connection, room, request, error => {
+      this.#report(route, connection, room, error, 'command failed')
+    })
   }
 
   /** What the room looks like comes after `connected`, and before all that has happened in it since. */
@@ -203,12 +221,23 @@ export class Sockets implements ConnectionHost {
       this.counters.ignored++
       return
     }
-    const frame = isBinary ? undefined : parseObject(data)
+    let frame: Record<string, unknown> | undefined
+    try {
+      frame = isBinary ? undefined : objectIn(this.#parse(data))
+    } catch (error) {
+      if (connection.commands === undefined) this.counters.ignored++
+      else connection.write(errorFrame(new errors.FST_ROOMS_INVALID_COMMAND((error as Error).message), undefined))
+      return
+    }
     const id = frame?.id
     if (frame === undefined || !isId(id)) return connection.end('bad_frame')
     if (frame.command === 'WSPing') {
       connection.write(PONG_FRAME)
-    } else if (frame.command !== 'WSPong') {
+    } else if (frame.command === 'WSPong') {
+      // A sign of life, which it has given by now.
+    } else if (connection.commands !== undefined) {
+      connection.commands.receive({ command: frame.command, data: frame.data, id })
+    } else {
       this.counters.ignored++
       if (id !== undefined) connection.write(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))
     }
@@ -245,6 +274,7 @@ export class Sockets implements ConnectionHost {
   close (): void {
     this.handshakes.close()
     this.#snapshots.close()
+    this.#commands.close()
     this.#keepAlive.close()
     this.#expiry.close()
   }

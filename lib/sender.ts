@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { HistoryBounds, Message, Receipt, SendOptions } from '../types/index.js'
+import type { HistoryBounds, Message, Receipt, Room, SendOptions } from '../types/index.js'
 import type { Appended, Broker, BrokerHistory } from './brokers/broker.js'
 import { isError } from './errors.js'
 import type { FanOut } from './fanout.js'
 import { nextId } from './id.js'
-import { encodeMessage, RESYNC_FRAME, sealed } from './protocol.js'
+import { isRoom, nameOf } from './contract.js'
+import { checkSize, encodeMessage, RESYNC_FRAME, sealed } from './protocol.js'
+import type { Serializers } from './serializers.js'
 import type { Address, Addresses } from './address.js'
 import { throttled } from './stats.js'
 import type { Counters } from './stats.js'
@@ -12,6 +14,7 @@ import type { Counters } from './stats.js'
 export interface SenderSettings {
   broker: Broker
   addresses: Addresses
+  serializers: Serializers
   whenBrokerDown: 'local' | 'reject'
   maxMessage: number
 }
@@ -48,19 +51,24 @@ export class Sender {
   }
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE */
-  encode (room: string, message: Message): string {
-    this.#settings.addresses.of(room)
-    return encodeMessage(message, this.#settings.maxMessage)
+  encode (room: string | Room, message: Message): string {
+    const { addresses, serializers, maxMessage } = this.#settings
+    if (isRoom(room)) addresses.meet(room.contract)
+    addresses.of(nameOf(room))
+    if (!isRoom(room)) return encodeMessage(message, maxMessage)
+    const text = serializers.encode(room.contract, (message ?? {}) as Message)
+    checkSize(text, maxMessage)
+    return text
   }
 
   /** When nobody awaits the promise, a rejection is logged and ends nothing. */
-  send (room: string, message: Message, options?: SendOptions): Promise<Receipt> {
+  send (room: string | Room, message: Message, options?: SendOptions): Promise<Receipt> {
     try {
-      return this.sendEncoded(room, encodeMessage(message, this.#settings.maxMessage), options?.volatile === true)
+      return this.sendEncoded(nameOf(room), this.encode(room, message), options?.volatile === true)
     } catch (error) {
       this.#counters.sent++
       const failing = Promise.reject(error)
-      this.#failed(failing, error, room, undefined)
+      this.#failed(failing, error, nameOf(room), undefined)
       return failing
     }
   }

@@ -111,9 +111,9 @@ t.test('the registration of the README names every option with its default, and 
 t.test('the examples of docs/hooks.md are accepted, and those that are whole applications or whole tests run', async t => {
   const files: Record<string, string> = {}
   for (const { name, code } of DOCS.flatMap(blocks).filter(({ language }) => language === 'js')) {
-    const [, file = `${name}.mjs`] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
-    if (/from 'fastify(-rooms\/testing)?'/.test(code)) files[file] = code
-    else if (name.startsWith('hooks.md')) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
+    const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
+    if (file !== undefined || /from 'fastify(-rooms\/testing)?'/.test(code)) files[file ?? `${name}.mjs`] = code
+    else if (/^(hooks|commands)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
   await run(t, files)
@@ -261,7 +261,7 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  for (const name of ['fastify', '@fastify', 'ioredis']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder
 }

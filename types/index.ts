@@ -3,6 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterfa
 import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocket'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Broker } from '../lib/brokers/broker.js'
+import type { AnyContract, CommandHandlers, Room, RoomMessage } from './contract.js'
+
+export type * from './contract.js'
 
 /** What a handler sends to a room. */
 export interface Message {
@@ -92,7 +95,7 @@ export type AuthenticateHook =
 /** Which room a route leads to: a name, or a function of the authenticated request, which refuses by throwing. */
 export type RoomOf<R extends RouteGenericInterface = RouteGenericInterface> =
   | string
-  | ((request: FastifyRequest<R>) => string | Promise<string>)
+  | ((request: FastifyRequest<R>) => string | Room | Promise<string | Room>)
 
 /** Policies. A route's own take the place of the plugin's. */
 export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> {
@@ -137,6 +140,12 @@ export interface GapEvent {
   filled: number
   /** Whether that was all. Otherwise the members were told to `resync`. */
   complete: boolean
+}
+
+/** Options of a route to the rooms of a contract. */
+export interface ContractRouteOptions<C, R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R> {
+  /** A handler for each command of the contract. */
+  commands?: CommandHandlers<C, R> | undefined
 }
 
 /** Options of the plugin. Times are in milliseconds, sizes in bytes. */
@@ -191,6 +200,10 @@ export interface RoomsOptions extends Hooks {
   maxSnapshot?: number | undefined
   /** Snapshots that are taken at the same time in this process; others wait. @default 100 */
   maxSnapshots?: number | undefined
+  /** How long the handler of a command may take. @default 10000 */
+  commandTimeout?: number | undefined
+  /** Commands of one socket that wait while another is at work. @default 32 */
+  maxCommands?: number | undefined
   /** Between two pings of one socket. @default 25000 */
   keepAlive?: number | undefined
   /** From a ping to a sign of life. @default 8000 */
@@ -263,19 +276,20 @@ export interface Rooms {
    * FST_ROOMS_BROKER_UNAVAILABLE: not sent; FST_ROOMS_SEND_UNKNOWN: may still arrive. All as rejections, which are
    * logged too, so that a call nobody awaits cannot end the process.
    */
+  sendToRoom<C> (room: Room<C>, message: RoomMessage<C>, options?: SendOptions): Promise<Receipt>
   sendToRoom (room: string, message: Message, options?: SendOptions): Promise<Receipt>
   /**
    * How many members the room has, in all processes.
    * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_BROKER_UNAVAILABLE
    */
-  count (room: string): Promise<number>
+  count (room: string | Room): Promise<number>
   /**
    * What a room with history still holds.
    * @param options.since only what came after this position, which must be of the present epoch or one still kept
    * @param options.limit the last so many messages @default all that are kept
    * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_NO_HISTORY, FST_ROOMS_BROKER_UNAVAILABLE
    */
-  history (room: string, options?: { since?: Pick<Position, 'epoch' | 'seq'> | undefined, limit?: number | undefined }): Promise<History>
+  history (room: string | Room, options?: { since?: Pick<Position, 'epoch' | 'seq'> | undefined, limit?: number | undefined }): Promise<History>
   stats (): Stats
 }
 
@@ -286,6 +300,7 @@ declare module 'fastify' {
      * The handler of a `{ websocket: true }` route: token as the first message, join, keep-alive, leave.
      * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION
      */
+    manageWebsocket<const C extends AnyContract> (room: C, options?: ContractRouteOptions<C>): WebsocketHandler
     manageWebsocket<R extends RouteGenericInterface = RouteGenericInterface> (room: RoomOf<R>, options?: RoomRouteOptions<R>): WebsocketHandler
   }
   interface FastifyReply {
@@ -293,6 +308,7 @@ declare module 'fastify' {
      * Held until the head of this reply is written with a status below 400, then sent; dropped otherwise. A failure is
      * logged and never fails the request. The message is encoded at once: later changes to `data` do not show.
      */
+    sendToRoom<C> (room: Room<C>, message: RoomMessage<C>, options?: SendOptions): void
     sendToRoom (room: string, message: Message, options?: SendOptions): void
   }
 }

@@ -12,7 +12,7 @@ import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'tstyche'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker, MemoryBus } from '../index.js'
 import type {
-  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Position, Receipt, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
+  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Position, Receipt, Room, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
   Stats, User
 } from '../index.js'
 
@@ -255,7 +255,7 @@ describe('manageWebsocket', () => {
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { authorise: () => true })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { authorize: () => undefined })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { expiresAt: () => new Date() })
-    expect<RoomOf>().type.toBe<string | ((request: FastifyRequest) => string | Promise<string>)>()
+    expect<RoomOf>().type.toBe<string | ((request: FastifyRequest) => string | Room | Promise<string | Room>)>()
   })
 })
 

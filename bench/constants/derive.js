@@ -13,11 +13,11 @@ const ENTRIES = [0, 10, 100]
 const HISTORY = 100
 
 /** From all turns that were measured, the numbers that are reckoned with. */
-export function derive ({ commands, memory, cluster, processes }) {
-  return { redis: redis(commands, memory), cluster: ofCluster(cluster), process: ofProcess(processes) }
+export function derive ({ commands, paces, replica, memory, cluster, processes }) {
+  return { redis: { ...redis(commands, paces, memory), replica: ofReplica(replica) }, cluster: ofCluster(cluster), process: ofProcess(processes) }
 }
 
-function redis (commands, memory) {
+function redis (commands, paces, memory) {
   const cpu = name => median(commands[name].cpu)
   const into = name => median(commands[name].into)
   const out = name => median(commands[name].out)
@@ -33,6 +33,8 @@ function redis (commands, memory) {
     look: command('read 0'),
     tail: [HISTORY, micros(cpu('tail, busy'))],
     read: ENTRIES.map(entries => [entries, micros(cpu(`read ${entries}, busy`))]),
+    // Processes, messages per second, share of a core.
+    paces: Object.entries(paces).map(([name, { rate, share }]) => [Number(name.split(' to ')[1]), Math.round(median(rate)), Number(median(share).toPrecision(2))]),
     model: {
       ...fit(publish),
       wake: micros(Math.max(0, cpu('publish to 0, alone') - cpu('publish to 0, busy'))),
@@ -74,6 +76,10 @@ function fit ({ alone, busy }) {
   const write = (wy * cc - cy * cw) / determinant
   const misses = points.map(({ copies, writes, extra, cost }) => Math.abs(copies * copy + writes * write - extra) / cost)
   return { copy: micros(copy), write: micros(write), misfit: Number(Math.max(...misses).toFixed(2)) }
+}
+
+function ofReplica (replica) {
+  return Object.fromEntries(Object.entries(replica).map(([name, values]) => [name, micros(median(values))]))
 }
 
 function ofCluster ({ idle, messages }) {

@@ -32,7 +32,11 @@ export function sum (values) {
 }
 
 export function share (value) {
-  return `${(value * 100).toPrecision(value >= 1 ? 3 : 2)} % of a core`
+  return `${percent(value)} of a core`
+}
+
+export function percent (share) {
+  return `${Number((share * 100).toPrecision(share >= 1 ? 3 : 2)).toLocaleString('en', { maximumFractionDigits: 4 })} %`
 }
 
 export function megabytes (bytes) {

@@ -1,5 +1,5 @@
 import { table } from '../tables.js'
-import { megabytes, perSecond, share, sum, whole } from './limits.js'
+import { megabytes, percent, perSecond, share, sum, whole } from './limits.js'
 
 /** What was found out, as a table that can be read. */
 export function report ({ options, placement, redis, process, room, death, outage, rolling }, limits) {
@@ -77,8 +77,4 @@ function deathRows (death, { history, reconnect }) {
 function both ({ mean, busiest }, key, write) {
   const [one, other] = [write(mean[key]), write(busiest[key])]
   return one === other ? one : `${one}, ${other}`
-}
-
-function percent (share) {
-  return `${(share * 100).toPrecision(share >= 1 ? 3 : 2)} %`
 }

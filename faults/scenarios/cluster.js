@@ -58,7 +58,7 @@ export const scenarios = [
     run: field => inRooms(field, async () => {
       await field.topology.move(await home(field), 3_000)
     }),
-    must: { pause: 4_000 }
+    must: { redirected: true, pause: 4_000 }
   },
   {
     id: 'A14-often',
@@ -72,7 +72,7 @@ export const scenarios = [
         await sleep(700)
       }
     }),
-    must: {}
+    must: { redirected: true }
   },
   {
     id: 'A15',
@@ -85,7 +85,7 @@ export const scenarios = [
       await master.start()
       await field.topology.agree()
     }),
-    must: { resumed: 8_000 }
+    must: { redirected: true, resumed: 8_000 }
   },
   {
     id: 'A15-failover',
@@ -96,6 +96,6 @@ export const scenarios = [
       await master.kill()
       await field.topology.agree(master)
     }),
-    must: { lossy: true, resumed: 8_000 }
+    must: { lossy: true, redirected: true, resumed: 8_000 }
   }
 ]

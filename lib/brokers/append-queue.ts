@@ -13,6 +13,8 @@ const BATCH = { messages: 256, characters: 512 * 1_024 }
 export interface Flight {
   readonly channel: string
   readonly appends: readonly Append[]
+  /** Of their texts. */
+  readonly characters: number
   /** An entry of the history from before these were sent. */
   readonly after: Position | undefined
   /** The connection that it was sent by. */
@@ -109,6 +111,7 @@ export class AppendQueue {
     if (this.#open) this.#carrier.gather()
     let together: Flight[] = []
     let messages = 0
+    let characters = 0
     for (const line of lines) {
       if (!this.#open || line.waiting.length === 0) {
         this.#tidy(line)
@@ -116,10 +119,12 @@ export class AppendQueue {
       }
       const flight = this.#board(line)
       messages += flight.appends.length
-      if (together.length === this.#carrier.batch || messages > BATCH.messages) {
+      characters += flight.characters
+      if (together.length === this.#carrier.batch || messages > BATCH.messages || characters > BATCH.characters) {
         this.#carry(together)
         together = []
         messages = flight.appends.length
+        characters = flight.characters
       }
       together.push(flight)
     }
@@ -127,9 +132,10 @@ export class AppendQueue {
   }
 
   #board (line: Line): Flight {
-    const appends = line.waiting.splice(0, batchOf(line.waiting))
+    const { count, characters } = batchOf(line.waiting)
+    const appends = line.waiting.splice(0, count)
     for (const append of appends) this.#appends.sent(append)
-    line.flight = { channel: line.channel, appends, after: this.positions.get(line.channel) }
+    line.flight = { channel: line.channel, appends, characters, after: this.positions.get(line.channel) }
     return line.flight
   }
 
@@ -207,11 +213,14 @@ export class AppendQueue {
   }
 }
 
-function batchOf (waiting: readonly Append[]): number {
+/** How many of the first go together: one at least, however long it is. */
+function batchOf (waiting: readonly Append[]): { count: number, characters: number } {
+  let count = 0
   let characters = 0
-  for (const [count, { text }] of waiting.entries()) {
+  for (const { text } of waiting) {
+    if (count === BATCH.messages || (count > 0 && characters + text.length > BATCH.characters)) break
+    count++
     characters += text.length
-    if (count === BATCH.messages || (count > 0 && characters > BATCH.characters)) return count
   }
-  return waiting.length
+  return { count, characters }
 }

@@ -10,6 +10,7 @@ import { startProxy } from '../helpers/proxy.js'
 import type { FaultProxy } from '../helpers/proxy.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
+import { Stopwatch } from '../helpers/stopwatch.js'
 import { historyOf, textOf } from './history-suite.js'
 import { publish, start } from './suite.js'
 import type { Started } from './suite.js'
@@ -38,10 +39,11 @@ async function startDivided (t: Test): Promise<{ started: Started, proxy: FaultP
 
 t.test('subscriptions that are with another server are noticed within 3 s, and made again where messages are', async t => {
   const { started, proxy, one } = await startDivided(t)
-  const since = performance.now()
+  const stopwatch = new Stopwatch()
+  t.teardown(() => stopwatch.stop())
   proxy.target = one.port
   await until(() => started.downs === 2)
-  t.ok(performance.now() - since < 3_500, 'and half a second for a machine that is busy')
+  t.ok(stopwatch.stop() <= 3_000)
   t.ok(started.errors.some(({ message }) => message.includes('does not arrive')), 'and told')
   await until(() => started.ups === 3)
   await started.broker.subscribe('rooms:a')
@@ -89,7 +91,7 @@ t.test('a connection that is ended before the process listens to itself was neve
   })
   await once(link.subscriber, 'end')
   await new Promise(resolve => setImmediate(resolve))
-  await t.rejects(broker.history.tail('rooms:a', 1), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
+  await t.rejects(broker.history.read('rooms:a', undefined, { size: 1, ttl: 1_000 }, 1), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
 })
 
 t.test('a process that did not run for seconds is not deaf', async t => {
@@ -126,7 +128,8 @@ t.test('only the connection that publishes is lost: the other stays, and is list
   t.teardown(() => admin.disconnect())
   proxy.target = other.port
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-  const since = performance.now()
+  const stopwatch = new Stopwatch()
+  t.teardown(() => stopwatch.stop())
   await until(() => started.downs === 1)
-  t.ok(performance.now() - since < 3_500)
+  t.ok(stopwatch.stop() <= 3_000)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { FaultProxy } from '../../faults/shared.js'
-import { sleep, underLoad } from '../helpers/field.js'
+import { createField, sleep, underLoad } from '../helpers/field.js'
 import { startRedis } from '../helpers/redis.js'
 import { watchForStrays } from '../helpers/strays.js'
 
@@ -82,6 +82,25 @@ t.test('the connection that hears leads to another Redis, which is healthy: foun
   }, 25)
   // Whoever reads history there has been told that it is another one, and starts from that.
   field.holds(t, { lossy: true, resumed: 3_000 })
+})
+
+t.test('a process has missed more, in all its rooms together, than Redis keeps for a subscriber: it gets all of it', async t => {
+  const rooms = Array.from({ length: 20 }, (_, number) => `kept-${number}`)
+  const field = await createField(t, { redis: ['--client-output-buffer-limit', 'pubsub', '1mb', '1mb', '1'] })
+  for (const room of rooms) for (const app of [0, 1]) await field.join(t, room, [app])
+  const proxy = field.proxies[1] as FaultProxy
+  await field.fault(async () => {
+    proxy.arriving = 'refuse'
+    proxy.cut('subscriber')
+    for (const room of rooms) field.send(0, room, 10, 'x'.repeat(16_000))
+    await field.claimed()
+    proxy.arriving = 'pass'
+  })
+  await field.settle()
+  t.strictSame(rooms.filter(room => {
+    const { silent, told, doubled, disordered } = field.verdict(room)
+    return silent + told + doubled + disordered > 0
+  }), [])
 })
 
 t.test('one of three processes can hear and cannot send: what it served alone, the others are told of', async t => {

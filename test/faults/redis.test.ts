@@ -108,6 +108,19 @@ t.test('others publish thousands of payloads that are no messages: nothing is lo
   t.equal(kept.told + fleeting.told, 0)
 })
 
+t.test('others write entries of any fields into the same streams: no message is lost of it', async t => {
+  const field = await underLoad(t, {}, async field => {
+    const admin = field.redis.client()
+    t.teardown(() => admin.disconnect())
+    const [last] = await admin.xrevrange('{rooms:kept}:s', '+', '-', 'COUNT', 1)
+    const epoch = last?.[0].replace(/-.*/, '')
+    const entries = [['x', 'y'], ['m', ''], ['p', ''], ['m', 'a', 'p', '{'], ['p', '{"command":"X"}', 'm', 'a'], ['m', 'a', 'p', '{"command":"WSStatus"}']]
+    for (let count = 0; count < 50; count++) entries.push([field.random.bytes(4).toString('latin1'), field.random.bytes(16).toString('latin1')])
+    for (const entry of entries) await admin.xadd('{rooms:kept}:s', `${epoch}-*`, ...entry)
+  })
+  field.holds(t)
+})
+
 t.test('two processes send 2,000 messages and wait for none: all members see one order', async t => {
   const field = await createField(t)
   for (const room of ROOMS) for (const door of [0, 0, 1, 1]) await field.join(t, room, [door])

@@ -2,28 +2,17 @@ import { MemoryBroker } from '../../index.js'
 import type { BrokerEvents, BrokerHistory } from '../../index.js'
 import type { Gate } from './gate.js'
 
-/** A broker of an application's own, which is slow or fails when the test says so. */
-export class TestBroker extends MemoryBroker {
+/** A broker of an application's own, which is slow when the test says so. */
+class TestBroker extends MemoryBroker {
   readonly calls: string[] = []
   /** Where subscriptions stop. */
   gate: Gate | undefined
-  /** Where sends stop. */
-  sending: Gate | undefined
-  /** What sending fails with. */
-  failure: Error | undefined
   /** What the plugin hears from it. */
   events!: BrokerEvents
 
   override start (events: BrokerEvents): void {
     this.events = events
     super.start(events)
-  }
-
-  override async publish (channel: string, text: string): Promise<number> {
-    this.calls.push(`publish ${channel}`)
-    await this.sending?.pass()
-    if (this.failure !== undefined) throw this.failure
-    return await super.publish(channel, text)
   }
 
   override async subscribe (channel: string): Promise<void> {
@@ -82,9 +71,4 @@ export class KeepingBroker extends TestBroker {
     super.start({ ...events, message: (...args) => { if (!this.deaf) events.message(...args) } })
     this.events = events
   }
-}
-
-/** As a broker of another copy of the package would say it: by code. */
-export function brokerUnavailable (): Error {
-  return Object.assign(new Error('nobody there'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
 }

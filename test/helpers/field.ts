@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Test } from 'tap'
 import { failuresOf, FaultProxy, judge, now, Publisher, Random, RoomsMember } from '../../faults/shared.js'
 import type { FaultSend, Must, Verdict } from '../../faults/shared.js'
@@ -43,10 +44,12 @@ export class Field {
   readonly faults: Array<{ from: number, to: number }> = []
   readonly #sends = new Map<string, FaultSend>()
   readonly #publishers = new Map<number, Publisher>()
+  readonly #lag = monitorEventLoopDelay()
 
   constructor (redis: RedisServer, seed: number) {
     this.redis = redis
     this.random = new Random(seed)
+    this.#lag.enable()
   }
 
   async add (t: Test, { connect, history = HISTORY, rooms }: FieldSettings): Promise<void> {
@@ -129,14 +132,19 @@ export class Field {
   async settle (): Promise<void> {
     const publishers = [...this.#publishers.values()]
     for (const publisher of publishers) publisher.stop()
-    await Promise.all(publishers.map(async publisher => await publisher.settled()))
+    await this.claimed()
     const complete = (): boolean => this.#verdict(this.members).silent === 0 && this.#verdict(this.members).away === 0
     await until(complete, 6_000).catch(() => {}) // what is missing then is what the verdict is about
     for (const room of new Set(this.members.map(({ journal }) => journal.room))) {
       for (const publisher of publishers) publisher.send(room)
     }
-    await Promise.all(publishers.map(async publisher => await publisher.settled()))
+    await this.claimed()
     await until(complete, 3_000).catch(() => {})
+  }
+
+  /** Waits until something was said of every message. */
+  async claimed (): Promise<void> {
+    await Promise.all([...this.#publishers.values()].map(async publisher => await publisher.settled()))
   }
 
   verdict (room: string): Verdict {
@@ -147,7 +155,7 @@ export class Field {
   holds (t: Test, must: Must = {}): Record<Room, Verdict> {
     const verdicts = { kept: this.verdict('kept'), fleeting: this.verdict('fleeting') }
     for (const room of ROOMS) {
-      const failures = failuresOf({ ...verdicts[room], deaths: [], failures: [] }, must, { history: room === 'kept' })
+      const failures = failuresOf({ ...verdicts[room], deaths: [], failures: [] }, { ...must, lag: this.#lag.max / 1_000_000 }, { history: room === 'kept' })
       t.strictSame(failures, [], `in the room ${room}; ${verdicts[room].evidence.join(', ')}`)
       t.comment(`${room}: ${verdicts[room].due} due, ${verdicts[room].told} told of; again after ${Math.round(verdicts[room].resumed)} ms`)
     }

@@ -28,12 +28,16 @@ export const contents = {
 /** What the compiler makes of each source. A file in dist without one is left over from an older build. */
 function compiled () {
   const folders = ['lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
-  const sources = ['index.ts', 'types/index.ts', ...folders]
+  const types = filesIn(join(REPOSITORY, 'types')).filter(file => /(?<!\.tst)\.ts$/.test(file)).map(file => `types/${file}`)
+  const sources = ['index.ts', ...types, ...folders]
   return sources.flatMap(source => ['.js', '.d.ts'].map(extension => `dist/${source.replace(/\.ts$/, extension)}`))
 }
 
+/** Pages of measurements are long, and of use to those who look at the repository. */
+const MEASURED = /^(benchmarks|reliability)\./
+
 function documents () {
-  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => /\.(md|svg)$/.test(file)).map(file => `docs/${file}`)
+  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md') && !MEASURED.test(file)).map(file => `docs/${file}`)
   return [...DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file))), ...pages]
 }
 

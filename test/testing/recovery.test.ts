@@ -112,4 +112,17 @@ t.test('a history that cannot be written or read', async t => {
   t.match((await connect(app, PATH, token, { recover: before.positions })).connected.rooms.cdr, { recovered: true })
 })
 
+t.test('a room whose history could not be read at first, and whose subscription was then lost for a moment, serves who comes later', async t => {
+  const bus = new TestBus()
+  const { app, broker, token, send } = await build(t, bus)
+  bus.refuse('read', 1)
+  await t.rejects(connect(app, PATH, token), { code: 1013 })
+  bus.partition(broker)
+  bus.restore()
+  await bus.settled()
+  const client = await connect(app, PATH, token)
+  await send(1)
+  t.match(await client.expectMessage(), { data: 1, seq: 1 })
+})
+
 noStrays()

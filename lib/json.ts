@@ -1,0 +1,64 @@
+import type { FastifyInstance } from 'fastify'
+
+/** How deep what a client sends may be nested. JSON.parse bears more than what is made of it later does. */
+const DEPTH = 64
+
+/**
+ * What a client sent, or undefined where it is no JSON.
+ * @throws Error, in words for the client, when a key would change what objects are, or when it is nested too deeply
+ */
+export type ParseUntrusted = (bytes: Buffer) => unknown
+
+/** JSON as Fastify reads it in a body, and less trusting yet. */
+export function untrustedJson (app: FastifyInstance): ParseUntrusted {
+  const parse = app.getDefaultJsonParser('error', 'error') as (request: unknown, body: string, done: (error: Error | null, value: unknown) => void) => void
+  return bytes => {
+    const text = bytes.toString()
+    if (mayBeDeep(text) && isDeep(text)) throw new Error(`it is nested deeper than ${DEPTH} levels`)
+    let value: unknown
+    parse(undefined, text, (error, parsed) => {
+      if (error !== null && isJson(text)) throw new Error('it has a key that would change what objects are')
+      value = parsed
+    })
+    return value
+  }
+}
+
+function isJson (text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Most messages have few brackets, and these are found fast. */
+function mayBeDeep (text: string): boolean {
+  let brackets = 0
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      if (++brackets > DEPTH) return true
+    }
+  }
+  return false
+}
+
+function isDeep (text: string): boolean {
+  let depth = 0
+  let quoted = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (quoted) {
+      if (character === '\\') at++
+      else if (character === '"') quoted = false
+    } else if (character === '"') {
+      quoted = true
+    } else if (character === '{' || character === '[') {
+      if (++depth > DEPTH) return true
+    } else if (character === '}' || character === ']') {
+      depth--
+    }
+  }
+  return false
+}
