@@ -50,7 +50,7 @@ Messages are counted once for each client that was to get them.
 | in different orders | it came at another place than to another client. This plugin promises one order for all; Socket.IO does not |
 | heard again after | from the end of the fault until the last client heard another process again |
 | told within | from the loss, or the end of the fault, until the client was told |
-| processes ended | of the servers, by themselves |
+| processes ended | of the servers, by themselves: of an error that nobody caught, with what Node does then |
 
 What publishers were told: this plugin's \`sendToRoom\` says of each message whether it was sent, served to the members of this
 process only, not sent, or that this is unknown, and the oracle holds it to that word: what was sent is due to all, what was
@@ -70,7 +70,8 @@ ${overview(results, link)}
 For this plugin, in every scenario: nothing is lost in silence, nothing comes twice or out of order, all clients see one order,
 no claim is false, every send settles within 2 s, clients are told of a loss within 3 s after it or after the end of the fault,
 and no process ends. To these times half a second is added, and twice what the machine itself was late. In rooms with history
-nothing is lost at all, unless Redis itself has lost it. \`npm run test:faults\` fails where any of that does not hold${missed.length === 0 ? '. In this run, all of it held.' : ', as in this run:'}
+nothing is lost at all, unless Redis itself has lost it. \`npm run test:faults\` fails where any of
+that does not hold${missed.length === 0 ? '. In this run, all of it held.' : ', as in this run:'}
 ${missed.length === 0 ? '' : `\n${table(['scenario', 'room', 'what was found'], missed)}\n`}
 ## What was done, and what came of it
 
@@ -91,7 +92,7 @@ function section ({ scenario, outcomes }) {
 /** The line that names the error. */
 function lastWords (death) {
   const [how] = death.split('\n')
-  const error = death.split('\n').find(line => /Error/.test(line)) ?? ''
+  const error = death.split('\n').find(line => /^\w*Error\b/.test(line)) ?? ''
   return `${how.replace(/: .*/, '')}, with \`${error.trim().slice(0, 120)}\``
 }
 
