@@ -1,3 +1,4 @@
+import type { Cluster, Redis } from 'ioredis'
 import type { Position } from '../../types/index.js'
 import { nextId } from '../id.js'
 import { Answers } from './answers.js'
@@ -45,7 +46,7 @@ export class RedisBroker implements Broker {
   start (events: BrokerEvents): void {
     this.#events = events
     const { commands, subscriber } = this.#link
-    for (const client of new Set([commands, subscriber])) {
+    for (const client of this.#clients()) {
       // It tries again by itself for as long as it takes. 'error' says what happened, unlike the promise of a first attempt.
       client.on('error', error => events.error(redacted(error)))
       client.connect().catch(() => {})
@@ -145,9 +146,20 @@ export class RedisBroker implements Broker {
     const now = performance.now()
     const stalled = now - this.#ticked > PING_INTERVAL * 1.5
     this.#ticked = now
+    this.#revive()
     this.#ping()
     // After a stall, what has arrived meanwhile is not read yet.
     if (!stalled) this.#watch.tick()
+  }
+
+  #clients (): Iterable<Redis | Cluster> {
+    const { commands, subscriber } = this.#link
+    return new Set([commands, subscriber])
+  }
+
+  /** ioredis gives up for good what fails before there is a socket, as when Sentinel tells of a failover in that moment. */
+  #revive (): void {
+    for (const client of this.#clients()) if (client.status === 'end') client.connect().catch(() => {})
   }
 
   /** A connection that hangs says nothing. A ping that is owed an answer makes ioredis end it. */

@@ -128,6 +128,26 @@ t.test('a connection that falls silent is found and replaced by itself', async t
   await until(async () => await publish(a, 'rooms:a', hello, '1').catch(() => 0) === 1)
 })
 
+t.test('a connection that ioredis has given up for good is made anew, whichever it is', async t => {
+  // As Sentinel's word of a failover does, when it comes while a connection is being made.
+  const redis = await startRedis(t)
+  for (const which of ['subscriber', 'commands'] as const) {
+    const link = await createLink(redis.url)
+    const started = await start(t, new RedisBroker(link, SETTINGS))
+    const { broker, messages } = started
+    const client = link[which] as Redis
+    const ended = new Promise(resolve => { client.once('end', resolve) })
+    client.once('connecting', () => client.disconnect(true))
+    client.stream.destroy()
+    await ended
+    await until(() => client.status === 'ready')
+    await until(async () => await broker.subscribe('rooms:a').then(() => true, () => false))
+    t.equal(await publish(started, 'rooms:a', hello, '1'), 1, which)
+    await until(() => messages.length === 1)
+    await broker.close()
+  }
+})
+
 t.test('answers that are lost with the connection make a send unknown at once, and are not sent twice', async t => {
   const redis = await startRedis(t)
   const proxy = await startProxy(t, redis.port)
