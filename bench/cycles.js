@@ -1,12 +1,13 @@
 // 100,000 times: connect, authenticate, close, a third of them abruptly, through a real Redis. Nothing may be left:
 // no heap, no member, no subscription. `npm run bench:cycles [cycles]`; exits non-zero when something is.
-import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
+import { Child, killChildren } from './child.js'
+import { masked } from './frames.js'
+import { versionOf } from './machine.js'
+import { startRedis } from './redis-server.js'
 
 const CYCLES = Number(process.argv[2] ?? 100_000)
 const WARM_UP = Math.min(10_000, CYCLES)
@@ -15,15 +16,14 @@ const ROOMS = 500
 /** Heap after the cycles, against the heap after the warm-up. */
 const MOST = 1.05
 
-const redisPort = await freePort()
-const redisServer = spawn('redis-server', ['--port', String(redisPort), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' })
-const redis = new Redis({ port: redisPort, maxRetriesPerRequest: null })
-redis.on('error', () => {})
-await redis.ping()
+process.on('exit', killChildren)
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
-const server = fork(fileURLToPath(new URL('cycles-server.js', import.meta.url)), [`redis://127.0.0.1:${redisPort}`], { execArgv: ['--expose-gc'] })
+const { url, version } = await startRedis()
+const redis = new Redis(url)
+const server = new Child('cycles-server.js', { wanted: { redis: url }, flags: ['--expose-gc'] })
 try {
-  const [{ port, token }] = await once(server, 'message')
+  const { port, token } = await server.hello
   await cycles(WARM_UP, port, token)
   const before = await settled()
   console.log(`after ${WARM_UP} cycles to warm up: heap ${megabytes(before.heap)} MB`)
@@ -35,15 +35,14 @@ try {
   console.log(`after ${CYCLES} more in ${seconds.toFixed(1)} s (${Math.round(CYCLES / seconds)}/s): heap ${megabytes(after.heap)} MB, ${((growth - 1) * 100).toFixed(1)} %`)
   console.log(`left: ${JSON.stringify(after.left)}; timers ${before.timers} before, ${after.timers} after`)
   console.log(`ended: ${JSON.stringify(after.stats.ended)}`)
-  console.log(`${process.version}, fastify ${versionOf('fastify')}, @fastify/websocket ${versionOf('@fastify/websocket')}, ws ${versionOf('ws')}, ioredis ${versionOf('ioredis')}, Redis ${(await redis.info('server')).match(/redis_version:(\S+)/)[1]}`)
+  console.log(`${process.version}, fastify ${versionOf('fastify')}, @fastify/websocket ${versionOf('@fastify/websocket')}, ws ${versionOf('ws')}, ioredis ${versionOf('ioredis')}, Redis ${version}`)
   if (growth > MOST || after.timers > before.timers + 2 || Object.values(after.left).some(number => number > 0)) {
     console.error('something was left behind')
     process.exitCode = 1
   }
 } finally {
-  server.kill()
   redis.disconnect()
-  redisServer.kill('SIGKILL')
+  killChildren()
 }
 
 async function cycles (count, port, token) {
@@ -78,17 +77,11 @@ async function cycle (number, port, token) {
   await closed
 }
 
-function masked (opcode, payload) {
-  const length = payload.length < 126 ? Buffer.from([0x80 | payload.length]) : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 0xff])
-  return Buffer.concat([Buffer.from([0x80 | opcode]), length, Buffer.alloc(4), payload]) // a mask of zeros changes nothing
-}
-
 /** What is held once the last sockets have closed and rooms have lingered; what is still there after ten seconds stays. */
 async function settled () {
   const end = performance.now() + 10_000
   for (;;) {
-    server.send('measure')
-    const [measured] = await once(server, 'message')
+    const measured = await server.ask('measure')
     const channels = await redis.pubsub('CHANNELS', '*')
     const counts = await redis.keys('*:n')
     const { connections, members, rooms, waiting } = measured.stats
@@ -100,16 +93,4 @@ async function settled () {
 
 function megabytes (bytes) {
   return (bytes / 1024 / 1024).toFixed(2)
-}
-
-function versionOf (name) {
-  return createRequire(import.meta.url)(`${name}/package.json`).version
-}
-
-async function freePort () {
-  const probe = net.createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address()
-  probe.close()
-  return port
 }

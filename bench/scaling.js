@@ -1,9 +1,11 @@
-// npm run docs:scaling: writes the tables of docs/scaling.md that hold numbers of constants.json, or what is reckoned from them.
+// npm run docs:scaling [-- check]: writes the tables of docs/scaling.md that hold numbers of constants.json, or what is
+// reckoned from them; or looks whether they are what would be written.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { number } from './metrics.js'
-import { limits, megabytes, percent, share, sum, whole } from './simulation/limits.js'
+import { limits, megabytes, percent, sum, whole } from './simulation/limits.js'
 import { loopLoad } from './simulation/loop.js'
-import { OPTIONS, dashed, readOptions } from './simulation/options.js'
+import { OPTIONS, readOptions } from './simulation/options.js'
+import { pencil } from './simulation/pencil.js'
 import { plan } from './simulation/plan.js'
 import { sweepTable } from './simulation/report.js'
 import { table } from './tables.js'
@@ -12,10 +14,28 @@ const PAGE = new URL('../docs/scaling.md', import.meta.url)
 const constants = JSON.parse(readFileSync(new URL('constants.json', import.meta.url)))
 const { redis, cluster, process: ours } = constants
 
-const SMALL = '--session 1800 --sockets 2000 --processes 2 --rooms 200'
-const TEN = '--session 1800 --sockets 20000 --processes 10 --rooms 2000'
-const HUNDRED_THOUSAND = '--session 1800 --sockets 100000 --processes 10 --rooms 10000'
+const EVEN = '--session 1800 --sockets 100000 --processes 10 --rooms 10000 --members equal'
 const MILLION = '--session 1800 --sockets 1000000 --processes 40 --rooms 50000'
+/** What stands above each column, what Redis is, and the workload. */
+const PLANS = [
+  ['1,000 sockets', 'one', '--session 1800 --sockets 1000 --processes 2 --rooms 100'],
+  ['10,000', 'one, a replica, Sentinel', '--session 1800 --sockets 10000 --processes 3 --rooms 1000'],
+  ['100,000', 'one, a replica, Sentinel', '--session 1800 --sockets 100000 --processes 10 --rooms 10000'],
+  ['a million', 'one, a replica, Sentinel', MILLION]
+]
+const EXTREMES = [
+  ['one room of a million', 'one, a replica, Sentinel', '--session 1800 --sockets 1000000 --processes 100 --rooms 1 --rate 2'],
+  ['a million rooms of one', 'one, a replica, Sentinel', '--session 1800 --sockets 1000000 --processes 40 --rooms 1000000 --members equal --rate 0.02'],
+  ['the same, ten times the messages', 'Cluster of 6 masters', '--session 1800 --sockets 1000000 --processes 40 --rooms 1000000 --members equal --rate 0.2 --nodes 6']
+]
+const KEPT = '--history 100 --reconnect 10'
+const [TARGET] = OPTIONS.target
+/** Where constants.json is older than what measures them. */
+const UNMEASURED = 'Not among these constants: `npm run bench:constants` measures it.'
+/** Ports of one address towards another, by default on Linux. */
+const PORTS = 60_999 - 32_768 + 1
+/** Sockets are told to go in this time by default: drainTimeout without closeTimeout, in seconds. */
+const DRAIN = 3
 
 const micros = value => value === undefined ? '' : `${number(value)} µs`
 const bytes = value => value >= 10_000 ? `${number(value / 1_000)} KB` : `${whole(value)} B`
@@ -32,17 +52,18 @@ const blocks = {
       `\`PUBLISH\`, ${subscribed === 0 ? 'nobody is subscribed' : subscribed === 1 ? 'to 1 process' : `to ${subscribed} processes`}`,
       ...['alone', 'busy', 'gathered'].map(mode => micros(redis.publish[mode][index][1]))
     ])
-    const { without, with: master, replica } = redis.replica
+    const { replica } = redis
     const row = (name, { alone, busy, gathered }) => [name, micros(alone), micros(busy), micros(gathered)]
     return table(['CPU of Redis for one', 'alone', '16 at the same time', '100 in one write'], [
       none, one, two, eight, forty,
       row('`SUBSCRIBE` or `UNSUBSCRIBE` of a room', redis.subscribe),
       row('members counted: `HSET` and `EXPIRE`', redis.report),
       row('the last member here has left: `HDEL`', redis.forget),
-      row('message of a room with history, nobody is subscribed', redis.append),
+      row('message of a room with history, nobody is subscribed; a hundred are to as many rooms', redis.append),
+      ...redis.append.one === undefined ? [] : [['a hundred to one room', '', '', micros(redis.append.one)]],
       row('a look at the end of a history', redis.look),
       [`the last ${redis.tail[0]} messages of a history`, '', micros(redis.tail[1]), ''],
-      ['`PUBLISH`, nobody is subscribed: of a master without replica; with one; of that', '', [without, master, replica].map(micros).join('; '), '']
+      ...replica === undefined ? [] : [['`PUBLISH`, nobody is subscribed: of a master without replica; with one; of that', '', [replica.without, replica.with, replica.replica].map(micros).join('; '), '']]
     ])
   },
 
@@ -69,56 +90,100 @@ const blocks = {
     ['CPU to look at the end of a history', micros(ours.look)]
   ]),
 
-  paces: () => table(['messages per second', 'each to', 'share of a core, measured', 'reckoned', 'of those, when it is under load'], redis.paces.map(([subscribed, rate, measured]) => {
+  paces: () => redis.paces?.length > 0 && table(['messages per second', 'each to', 'share of a core, measured', 'reckoned', 'of those, when it is under load'], redis.paces.map(([subscribed, rate, measured]) => {
     const { shown, underLoad } = loopLoad({ rate, fanOut: subscribed, processes: 40, ...redis.model })
     return [whole(rate), `${subscribed} of 40 processes`, percent(measured), percent(shown), percent(underLoad)]
   })),
 
   cluster: () => table(['three masters, 12 processes', 'CPU of all nodes for one message', 'bytes between all, for one message'], cluster.messages.map(([name, cost, size]) => [
     name.replace('sharded', 'sharded, `SPUBLISH`,').replace('classic', 'classic, `PUBLISH`,').replace(/to (\d+)$/, (_, processes) => `to ${processes} processes`), micros(cost), bytes(size)
-  ])),
+  ])) + `\n\nEach further node costs a classic message ${micros(cluster.relay)} and ${bytes(cluster.relayBytes)} more.`,
 
-  plans () {
-    const all = [SMALL, TEN, HUNDRED_THOUSAND, MILLION].map(words => reckon(words))
-    const kept = [SMALL, TEN, HUNDRED_THOUSAND, MILLION].map(words => reckon(`${words} --history 100 --reconnect 10`))
-    const row = (name, look, from = all) => [name, ...from.map(look)]
-    return table(['', 'two processes', 'ten', '100,000 sockets', 'a million'], [
-      row('sockets; processes; rooms', ({ options }) => `${whole(options.sockets)}; ${options.processes}; ${whole(options.rooms)}`),
-      row('members of the biggest room; of the one in the middle', ({ placement }) => `${whole(placement.biggest)}; ${placement.median}`),
-      row('subscriptions in all; of a process', ({ placement }) => `${whole(placement.subscriptions)}; ${whole(placement.perProcess.mean)}`),
-      row('share of the processes that a message goes to', ({ placement }) => percent(placement.reachOfMessages)),
-      row('per second: messages; Redis to processes; processes to sockets', ({ placement, redis: { hottest } }) => `${whole(placement.messages)}; ${whole(hottest.copies)}; ${whole(placement.deliveries)}`),
-      row('Redis: CPU; memory; sends', ({ redis: { hottest } }) => `${share(hottest.underLoad)}; ${megabytes(sum(hottest.memory))}; ${megabytes(hottest.out)}/s`),
-      row('a process: sockets; CPU', ({ process: { busiest } }) => `${whole(busiest.sockets)}; ${share(busiest.underLoad)}`),
-      row('its memory; of the kernel', ({ process: { busiest } }) => `${megabytes(busiest.memory)}; ${megabytes(busiest.kernel)}`),
-      row('one message to the biggest room takes of it', ({ room }) => `${number(room.stall)} ms`),
-      row('a process dies: sockets; CPU of each other, if they come back in 1 s', ({ death }) => `${whole(death.sockets)}; ${share(death.meanwhile)}`),
-      row('subscriptions made again; what that and the counts take of Redis', ({ death }) => `${whole(death.subscriptions)}; ${number(death.redis)} s`),
-      row('Redis comes back: subscriptions; CPU of Redis for them', ({ outage }) => `${whole(outage.subscriptions)}; ${number(outage.redis)} s`),
-      row('the first limit; how much of it is used', ({ tightest }) => `${tightest.what}; ${percent(tightest.share)}`),
-      row('**each room keeps 100 messages**, clients come back in 10 s', () => '', kept),
-      row('Redis: CPU; memory', ({ redis: { hottest } }) => `${share(hottest.underLoad)}; ${megabytes(sum(hottest.memory))}`, kept),
-      row('a process dies: histories read; what all takes of Redis', ({ death }) => `${whole(death.reads)}; ${number(death.redis)} s`, kept),
-      row('the first limit; how much of it is used', ({ tightest }) => `${tightest.what}; ${percent(tightest.share)}`, kept)
-    ])
+  saturation () {
+    const [[, none], ...some] = redis.publish.busy
+    const [[, noneGathered], ...someGathered] = redis.publish.gathered
+    const rate = cost => whole(Number((TARGET * 1_000_000 / cost).toPrecision(2)))
+    return table(['each message goes to', 'one by one', 'a hundred in one write', 'with history, one by one', 'with history, a hundred'], some.map(([processes, cost], index) => [
+      `${processes} process${processes === 1 ? '' : 'es'}`, rate(cost), rate(someGathered[index][1]), rate(redis.append.busy + cost - none), rate(redis.append.gathered + someGathered[index][1] - noneGathered)
+    ]))
   },
+
+  pencil () {
+    const { options } = readOptions(EVEN.split(' '), {})
+    return table(['', 'formula', 'comes to', 'simulated'], pencil(options, constants, plan(options, constants)))
+  },
+
+  plans: () => planTable(PLANS),
+  extremes: () => planTable(EXTREMES),
+  kept: () => planTable(PLANS, KEPT),
 
   processes: () => sweep(`${MILLION} --reconnect 10 --sweep processes=10,20,40,80,160`),
   rooms: () => sweep(`${MILLION} --reconnect 10 --sweep rooms=100,1000,10000,100000,1000000`),
   nodes: () => sweep(`${MILLION} --reconnect 10 --history 100 --sweep nodes=1,3,6,12`),
-  hot: () => sweep('--session 1800 --sockets 100000 --rooms 1 --rate 5 --reconnect 10 --sweep processes=2,5,10,20,40'),
-
-  options: () => table(['option', 'default', ''], Object.entries(OPTIONS).map(([name, [byDefault, meaning]]) => [`\`--${dashed(name)}\``, String(byDefault), meaning]))
+  members: () => sweep('--session 1800 --processes 40 --rooms 10000 --reconnect 10 --sweep sockets=1000,10000,100000,1000000'),
+  hot: () => sweep('--session 1800 --sockets 100000 --rooms 1 --rate 5 --reconnect 10 --sweep processes=2,5,10,20,40')
 }
 
 const page = readFileSync(PAGE, 'utf8')
 const found = new Set()
 const written = page.replaceAll(/(<!-- reckoned: (\w+) -->\n)[^]*?(<!-- end -->)/g, (_, begin, name, end) => {
   found.add(name)
-  return `${begin}\n${blocks[name]()}\n\n${end}`
+  return `${begin}\n${blocks[name]() || UNMEASURED}\n\n${end}`
 })
-for (const name of Object.keys(blocks)) if (!found.has(name)) console.warn(`docs/scaling.md has no place for ${name}.`)
-writeFileSync(PAGE, written)
+for (const name of Object.keys(blocks)) if (!found.has(name)) throw new Error(`docs/scaling.md has no place for ${name}.`)
+if (!process.argv.includes('check')) writeFileSync(PAGE, written)
+else if (written !== page) throw new Error('docs/scaling.md is not what comes of bench/constants.json. Run: npm run docs:scaling')
+
+function planTable (plans, more) {
+  const all = plans.map(([title, topology, words]) => ({ title, topology, ...reckon(more === undefined ? words : `${words} ${more}`) }))
+  const row = (name, look) => [name, ...all.map(look)]
+  const rows = more === undefined ? [...sizes(row), ...capacity(row), ...moves(row)] : histories(row)
+  return table(['', ...all.map(({ title }) => title)], rows)
+}
+
+function sizes (row) {
+  return [
+    row('sockets; rooms', ({ options }) => `${whole(options.sockets)}; ${whole(options.rooms)}`),
+    row('processes', ({ options }) => whole(options.processes)),
+    row('Redis', ({ topology }) => topology),
+    row('members of the biggest room; of the one in the middle', ({ placement }) => `${whole(placement.biggest)}; ${whole(placement.median)}`),
+    row('subscriptions of a process; of a Redis', ({ placement }) => `${whole(placement.perProcess.mean)}; ${whole(placement.perNode.mean)}`),
+    row('messages per second; each reaches', ({ placement, options }) => `${whole(placement.messages)}; ${(placement.reachOfMessages * options.processes).toFixed(1)} processes`),
+    row('Redis to processes; processes to sockets, per second', ({ placement, redis: { nodes } }) => `${whole(sum(nodes.map(({ copies }) => copies)))}; ${whole(placement.deliveries)}`)
+  ]
+}
+
+function capacity (row) {
+  return [
+    row('a Redis: commands per second', ({ redis: { hottest } }) => whole(hottest.operations)),
+    row('its CPU; memory; sends', ({ redis: { hottest } }) => `${percent(hottest.underLoad)}; ${megabytes(sum(hottest.memory))}; ${megabytes(hottest.out)}/s`),
+    row('a process: sockets, as many open files, and 64', ({ process: { busiest } }) => whole(busiest.sockets)),
+    row('its CPU; memory; of the kernel; sends', ({ process: { busiest } }) => `${percent(busiest.underLoad)}; ${megabytes(busiest.memory)}; ${megabytes(busiest.kernel)}; ${megabytes(busiest.out)}/s`),
+    row('one message to the biggest room holds it up for', ({ room }) => `${number(room.stall)} ms`),
+    row('addresses of balancers, for their ports', ({ process: { busiest }, death }) => whole(Math.ceil((busiest.sockets + death.most) / PORTS)))
+  ]
+}
+
+function moves (row) {
+  return [
+    row('a process dies: sockets; CPU of each other, if they come back in 1 s', ({ death }) => `${whole(death.sockets)}; ${percent(death.meanwhile)}`),
+    row('subscriptions made for them; CPU of Redis for all', ({ death }) => `${whole(death.subscriptions)}; ${number(death.redis * 1_000)} ms`),
+    row('a process is restarted: sockets per second that come to the others', ({ process: { busiest } }) => whole(busiest.sockets / DRAIN)),
+    row('Redis comes back: subscriptions; CPU of each Redis for them', ({ outage }) => `${whole(outage.subscriptions)}; ${number(outage.redis * 1_000)} ms`),
+    row('the first limit; how much of it is used', ({ tightest }) => `${tightest.what}; ${percent(tightest.share)}`)
+  ]
+}
+
+function histories (row) {
+  return [
+    row('a Redis: CPU; memory', ({ redis: { hottest } }) => `${percent(hottest.underLoad)}; ${megabytes(sum(hottest.memory))}`),
+    row('of that, histories', ({ redis: { hottest } }) => megabytes(hottest.memory.history)),
+    row('a process dies: histories read; bytes of them', ({ death }) => `${whole(death.reads)}; ${megabytes(death.read)}`),
+    row('CPU of Redis for all', ({ death }) => `${number(death.redis * 1_000)} ms`),
+    row('missed messages of a client; bytes to all', ({ death }) => `${whole(death.missed)}; ${megabytes(death.replayed)}`),
+    row('the first limit; how much of it is used', ({ tightest }) => `${tightest.what}; ${percent(tightest.share)}`)
+  ]
+}
 
 function reckon (words) {
   const planned = plan(readOptions(words.split(' '), {}).options, constants)

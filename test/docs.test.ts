@@ -201,6 +201,10 @@ t.test('docs/protocol.md has every cause with its status and its close code, and
   }
 })
 
+t.test('the tables of docs/scaling.md are what comes of the constants', async t => {
+  await t.resolves(promisify(execFile)(process.execPath, [join(ROOT, 'bench/scaling.js'), 'check']))
+})
+
 t.test('every link leads somewhere', async t => {
   for (const file of EVERYTHING) {
     for (const [, target = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)) {

@@ -1,5 +1,5 @@
 import { interleave } from '../contest.js'
-import { append, APPEND_LINES, begin, read, readLines, SCRIPTS, streamOf, tail, tailLines } from './scripts.js'
+import { append, APPEND_LINES, appendToOne, begin, read, readLines, SCRIPTS, streamOf, tail, tailLines } from './scripts.js'
 import { text } from './text.js'
 import { command, Wire } from './wire.js'
 
@@ -9,6 +9,7 @@ const ROOMS = 1_000
 const SIZE = 200 // bytes of JSON
 const LONG = 4_000
 const HISTORY = 100 // messages that a room keeps
+const PAGE = 32 // of those, how many the plugin reads at once for clients that come back
 const ENTRIES = [0, 10, 100]
 const SUBSCRIBED = [0, 1, 2, 8, 20, 40]
 const WARM_UP = 2_000
@@ -126,13 +127,28 @@ async function histories (node, processes) {
   }
   subscribe(processes, channels('8'), 8)
   const still = channels('still')
-  const kinds = { 'append to 0': appending('0'), 'append to 8': appending('8') }
+  const kinds = { 'append to 0': appending('0'), 'append to 8': appending('8'), 'append in one': appendingToOne() }
   for (const entries of ENTRIES) {
     const from = await Promise.all(still.map(async channel => (await node.admin.xrevrange(streamOf(channel), '+', '-', 'COUNT', entries + 1)).at(-1)))
     kinds[`read ${entries}`] = { ...entries > 0 && { modes: ['alone', 'busy'] }, write: eachRoom(room => read(still[room], from[room])), lines: readLines(entries) }
   }
-  kinds.tail = { modes: ['alone', 'busy'], write: eachRoom(room => tail(still[room], HISTORY)), lines: tailLines(HISTORY) }
+  kinds.tail = { modes: ['alone', 'busy'], write: eachRoom(room => tail(still[room], PAGE)), lines: tailLines(PAGE) }
   return kinds
+}
+
+/** All messages of a turn are for the same room. */
+function appendingToOne () {
+  let next = 0
+  return {
+    modes: ['gathered'],
+    write ({ perWrite }) {
+      const number = next
+      next += perWrite
+      return Buffer.from(appendToOne(`rooms:history-0-${number / perWrite % ROOMS}`, HISTORY, number, perWrite, text(SIZE)))
+    },
+    lines: 0,
+    once: APPEND_LINES.once + APPEND_LINES.each
+  }
 }
 
 function eachRoom (make) {

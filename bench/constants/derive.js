@@ -10,7 +10,7 @@ const CHANNEL = 'rooms:room-200-8-'.length + 2.89
 const NODES = 3
 const SUBSCRIBED = [0, 1, 2, 8, 20, 40]
 const ENTRIES = [0, 10, 100]
-const HISTORY = 100
+const PAGE = 32
 
 /** From all turns that were measured, the numbers that are reckoned with. */
 export function derive ({ commands, paces, replica, memory, cluster, processes }) {
@@ -29,9 +29,9 @@ function redis (commands, paces, memory) {
     subscribe: command('subscribe'),
     report: command('report'),
     forget: command('forget'),
-    append: command('append to 0'),
+    append: { ...command('append to 0'), one: micros(cpu('append in one, gathered')) },
     look: command('read 0'),
-    tail: [HISTORY, micros(cpu('tail, busy'))],
+    tail: [PAGE, micros(cpu('tail, busy'))],
     read: ENTRIES.map(entries => [entries, micros(cpu(`read ${entries}, busy`))]),
     // Processes, messages per second, share of a core.
     paces: Object.entries(paces).map(([name, { rate, share }]) => [Number(name.split(' to ')[1]), Math.round(median(rate)), Number(median(share).toPrecision(2))]),

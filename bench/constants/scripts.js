@@ -24,16 +24,23 @@ export function append (channels, size, number, text) {
   const args = channels.flatMap(channel => [1, channel, TTL, size + 1, EPOCH, `${NAME}0`, EPOCH, 0, `${NAME}${number}`, text])
   return command('EVALSHA', APPEND.sha, channels.length, ...channels.map(streamOf), 'PUBLISH', ...args)
 }
-/** How many lines the answer has, whatever the number of rooms. */
+
+/** So many messages to one room, which keeps so many. */
+export function appendToOne (channel, size, number, count, text) {
+  const messages = Array.from({ length: count }, (_, index) => [`${NAME}${number + index}`, text]).flat()
+  return command('EVALSHA', APPEND.sha, 1, streamOf(channel), 'PUBLISH', count, channel, TTL, size + 1, EPOCH, `${NAME}0`, EPOCH, 0, ...messages)
+}
+
+/** How many lines the answer has: for each room, and whatever their number. */
 export const APPEND_LINES = { each: 5, once: 1 }
 
-/** What followed an entry. */
+/** What followed an entry: at most so many messages, and so many bytes of them. */
 export function read (channel, [id, [, name]]) {
-  return command('EVALSHA', READ.sha, 1, streamOf(channel), TTL, EPOCH, `${NAME}0`, ...id.split('-'), name, 101)
+  return command('EVALSHA', READ.sha, 1, streamOf(channel), TTL, EPOCH, `${NAME}0`, ...id.split('-'), name, 101, 256 * 1_024)
 }
 
 export function readLines (entries) {
-  return 16 + 12 * (entries + 1)
+  return 12 + 12 * entries
 }
 
 /** The last entries, as they are read for clients that come back. */

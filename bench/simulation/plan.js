@@ -221,7 +221,7 @@ function death ({ processes, perSocket, reconnect, history, size, rate, ratePerM
     missed,
     /** Of all Redis nodes together. */
     redis: (subscriptions * (redis.subscribe.busy + (history > 0 ? redis.look.busy : 0)) + sockets * perSocket * redis.report.busy +
-      reads * (redis.model.command + read * (redis.tail[1] - redis.model.command) / redis.tail[0])) / MICRO,
+      reads * (Math.ceil(read / redis.tail[0]) * redis.model.command + read * (redis.tail[1] - redis.model.command) / redis.tail[0])) / MICRO,
     read: reads * read * (size + ENTRY),
     replayed: sockets * perSocket * missed * (size + NUMBERED + FRAME)
   }

@@ -34,7 +34,7 @@ function compiled () {
 }
 
 /** Pages of measurements are long, and of use to those who look at the repository. */
-const MEASURED = /^(benchmarks|reliability)\./
+const MEASURED = /^(benchmarks|reliability|scaling)\./
 
 function documents () {
   const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md') && !MEASURED.test(file)).map(file => `docs/${file}`)
