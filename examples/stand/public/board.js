@@ -18,8 +18,8 @@ const DEEDS = {
 }
 
 const EVENTS = {
-  pending: 'Not open yet',
-  online: 'Online only',
+  pending: 'Not open',
+  online: 'Online',
   onsite: 'On site',
   closed: 'Closed'
 }
