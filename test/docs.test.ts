@@ -1,4 +1,4 @@
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -18,6 +18,7 @@ import { CAUSES } from '../lib/protocol.js'
 import { createApp } from './helpers/app.js'
 import { launchBrowser } from './helpers/chromium.js'
 import { join as joinRoom } from './helpers/client.js'
+import { handmadeToken } from './helpers/token.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DOCS = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
@@ -110,13 +111,51 @@ t.test('the registration of the README names every option with its default, and 
 
 t.test('the examples of docs/hooks.md are accepted, and those that are whole applications or whole tests run', async t => {
   const files: Record<string, string> = {}
-  for (const { name, code } of DOCS.flatMap(blocks).filter(({ language }) => language === 'js')) {
+  const documents = DOCS.filter(name => name !== 'docs/migration.md') // whose programs listen: the next test runs them
+  for (const { name, code } of documents.flatMap(blocks).filter(({ language }) => language === 'js')) {
     const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
     if (file !== undefined || /from 'fastify(-rooms\/testing)?'/.test(code)) files[file ?? `${name}.mjs`] = code
     else if (/^(hooks|commands)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
   await run(t, files)
+})
+
+t.test('the programs of docs/migration.md do the same', async t => {
+  const folder = aProject(t)
+  const programs = new Map(blocks('docs/migration.md').map(({ code }) => [/^(?:\/\/|#) (\S+)\n/.exec(code)?.[1] as string, code]))
+  for (const [name, code] of programs) writeFileSync(join(folder, name), code)
+  withBrowserSocket(t)
+
+  for (const [server, client] of [['rooms', 'rooms-client'], ['socketio', 'socketio-client'], ['by-hand', 'rooms-client']] as const) {
+    t.ok(programs.delete(`${server}.mjs`), server)
+    const JWT_SECRET = 'a secret of the tests'
+    const child = spawn(process.execPath, [`${server}.mjs`], { cwd: folder, env: { PATH: process.env.PATH, JWT_SECRET, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0' } })
+    t.teardown(() => { child.kill('SIGKILL') })
+    const address = await addressOf(child)
+    const token = handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'ada' }, JWT_SECRET)
+    const { join: enter } = await import(pathToFileURL(join(folder, `${client}.mjs`)).href)
+    const patch = async (authorization: string): Promise<number> => (await fetch(`${address}/cdr/users/7`, {
+      method: 'PATCH', headers: { 'content-type': 'application/json', authorization }, body: '{"paid":true}'
+    })).status
+
+    await t.rejects(enter(address, `${token}x`, () => {}), server)
+    const told: unknown[] = []
+    const members = [await enter(address, token, (user: unknown) => told.push(user)), await enter(address, token, (user: unknown) => told.push(user))]
+    t.equal(await patch('Bearer nonsense'), 401)
+    t.equal(await patch(`Bearer ${token}`), 200)
+    t.strictSame(await members[0].callNext(1), { ticket: 1 }, server)
+    t.strictSame(await members[1].callNext(2), { ticket: 2 }, server)
+    t.strictSame(told, [{ paid: true, id: '7' }, { paid: true, id: '7' }], server)
+    for (const member of members) member.leave()
+  }
+
+  programs.delete('rooms-client.mjs')
+  programs.delete('socketio-client.mjs')
+  const python = [...programs.keys()]
+  t.ok(python.length > 0 && python.every(name => name.endsWith('.py')))
+  const compiling = spawnSync('python3', ['-m', 'py_compile', ...python], { cwd: folder, encoding: 'utf8' })
+  if (compiling.error === undefined) t.equal(compiling.status, 0, compiling.stderr) // where there is no Python, nobody has looked
 })
 
 t.test('every example in JavaScript can be parsed', async t => {
@@ -158,10 +197,7 @@ t.test('the client of docs/protocol.md comes back where it should, and only ther
   const { app, url, token } = await createApp(t, { route: { onJoin: ({ connection }) => connection.close(codes.shift()) } })
   const folder = aProject(t)
   writeFileSync(join(folder, 'client.mjs'), blocks('docs/protocol.md').find(({ code }) => code.includes('function openRoom'))?.code as string)
-  const browsers = globalThis as { WebSocket?: unknown }
-  const before = browsers.WebSocket
-  browsers.WebSocket = WebSocket
-  t.teardown(() => { browsers.WebSocket = before })
+  withBrowserSocket(t)
   const { openRoom } = await import(pathToFileURL(join(folder, 'client.mjs')).href)
 
   let loads = 0
@@ -265,7 +301,7 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder
 }
@@ -278,6 +314,14 @@ async function run (t: Test, files: Record<string, string>): Promise<void> {
   const running = promisify(execFile)(process.execPath, ['run.mjs'], { cwd: folder })
   t.teardown(() => { running.child.kill('SIGKILL') })
   await t.resolves(running)
+}
+
+/** What Node has from version 22 on. */
+function withBrowserSocket (t: Test): void {
+  const browsers = globalThis as { WebSocket?: unknown }
+  const before = browsers.WebSocket
+  browsers.WebSocket = WebSocket
+  t.teardown(() => { browsers.WebSocket = before })
 }
 
 /** Where an application listens, by its log. */

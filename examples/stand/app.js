@@ -4,7 +4,9 @@ import Fastify from 'fastify'
 import fastifyJwt from '@fastify/jwt'
 import fastifyStatic from '@fastify/static'
 import fastifyRooms from 'fastify-rooms'
-import { openStudents } from './students.js'
+import { BOARD, CHANGES, EVENT, STUDENT } from './public/schemas.js'
+import { cdr, isVolunteer } from './room.js'
+import { openStore } from './store.js'
 import { announceVolunteers } from './volunteers.js'
 
 export const TOKEN_LIFETIME = '1 hour'
@@ -18,49 +20,33 @@ const HEADERS = {
   'x-content-type-options': 'nosniff'
 }
 
-const SESSION = {
-  body: {
-    type: 'object',
-    required: ['name'],
-    additionalProperties: false,
-    properties: { name: { type: 'string', maxLength: 40, pattern: '\\S' } }
-  }
-}
+const SESSION = /** @type {const} */ ({
+  type: 'object',
+  required: ['name'],
+  additionalProperties: false,
+  properties: { name: { type: 'string', maxLength: 40, pattern: '\\S' } }
+})
 
-const CHANGE = {
-  params: {
-    type: 'object',
-    properties: { id: { type: 'string', maxLength: 16 } }
-  },
-  body: {
-    type: 'object',
-    minProperties: 1,
-    additionalProperties: false,
-    properties: {
-      registered: { type: 'boolean' },
-      paid: { type: 'boolean' },
-      teeShirt: { type: 'boolean' },
-      note: { type: 'string', maxLength: 200 }
-    }
-  }
-}
-
-/** A tablet that was out of reach for less than five minutes is sent what it has missed. */
-const HISTORY = { size: 200, ttl: 5 * 60_000 }
+const WHICH = /** @type {const} */ ({
+  type: 'object',
+  required: ['id'],
+  properties: { id: { type: 'string', maxLength: 16 } }
+})
 
 /**
  * The stand board, not yet listening.
- * @param secret signs the tokens; processes that share it accept each other's
- * @param redis the URL of a Redis that joins the processes; without it, there is only this one
+ * @param {object} [options]
+ * @param {string} [options.secret] signs the tokens; processes that share it accept each other's
+ * @param {string} [options.redis] the URL of a Redis that joins the processes; without it, there is only this one
  */
 export async function createStand ({ secret = randomBytes(32).toString('base64url'), redis } = {}) {
-  const app = Fastify({
+  const app = /** @type {import('fastify').FastifyInstance} */ (Fastify({
     logger: { level: 'warn', stream: process.stderr },
     // By default, Fastify would drop a misspelt field silently and make booleans out of strings.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } }
-  })
-  const students = await openStudents(redis)
-  app.addHook('onClose', () => students.close())
+  }))
+  const store = await openStore(redis)
+  app.addHook('onClose', () => store.close())
 
   await app.register(fastifyJwt, {
     secret,
@@ -70,30 +56,73 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
   await app.register(fastifyRooms, { redis })
   await app.register(fastifyStatic, { root: join(import.meta.dirname, 'public') })
 
-  app.addHook('onRequest', async (request, reply) => { reply.headers(HEADERS) })
-  const authenticated = { onRequest: request => request.jwtVerify() }
-  const volunteersChanged = announceVolunteers(app, 'cdr')
+  app.addHook('onRequest', async (_request, reply) => { reply.headers(HEADERS) })
 
   // A name is all it takes: who is behind it is what a real application would ask its users' accounts.
-  app.post('/session', { schema: SESSION }, async request => {
-    const name = request.body.name.trim()
-    return { name, token: app.jwt.sign({ sub: randomUUID(), name }) }
+  app.post('/session', { schema: { body: SESSION } }, async request => {
+    const { name } = /** @type {{ name: string }} */ (request.body)
+    return { name: name.trim(), token: app.jwt.sign({ sub: randomUUID(), name: name.trim(), volunteer: true }) }
   })
 
-  app.get('/cdr/users', authenticated, () => students.list())
-
-  app.patch('/cdr/users/:id', { ...authenticated, schema: CHANGE }, async (request, reply) => {
-    const user = await students.change(request.params.id, request.body, request.user.name)
-    if (user === undefined) return reply.code(404).send({ statusCode: 404, error: 'Not Found', message: 'There is no such student.' })
-    reply.sendToRoom('cdr', { command: 'UPDATE_USER', data: user })
-    return user
+  await app.register(async volunteers => {
+    volunteers.addHook('onRequest', async request => {
+      // The socket brings its token as its first message, and the room asks the same of it.
+      if (request.ws) return
+      await request.jwtVerify()
+      if (!isVolunteer(request.user)) throw problem(403, 'Only volunteers see the board.')
+    })
+    serveBoard(volunteers, store)
   })
 
-  app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket('cdr', {
-    history: HISTORY,
+  return app
+}
+
+/**
+ * The room, and what tells it something.
+ * @param {import('fastify').FastifyInstance} app
+ * @param {import('./store.js').Store} store
+ */
+function serveBoard (app, store) {
+  const routes = /** @type {import('./types.js').TypedApp} */ (app)
+  const room = cdr()
+  const volunteersChanged = announceVolunteers(app, room)
+
+  app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket(cdr, {
+    snapshot: async () => ({ event: await store.event(), students: await store.list() }),
+    commands: {
+      WRITING: async ({ data, connection }) => {
+        const writing = { id: data.id, by: connection.user?.name ?? '', from: connection.id }
+        await app.ws.sendToRoom(room, { command: 'WRITING', data: writing }, { volatile: true })
+      }
+    },
     onJoin: volunteersChanged,
     onLeave: volunteersChanged
   }))
 
-  return app
+  routes.get('/cdr/users', { schema: { response: { 200: BOARD.properties.students } } }, () => store.list())
+
+  routes.patch('/cdr/users/:id', { schema: { params: WHICH, body: CHANGES, response: { 200: STUDENT } } }, async (request, reply) => {
+    const event = await store.event()
+    const user = await store.change(request.params.id, request.body, request.user.name)
+    if (user === undefined) throw problem(404, 'There is no such student.')
+    // If it cannot be sent, that is logged, and the change stays what it is: made. Members are told to look again.
+    if (event.status === 'onsite') reply.sendToRoom(room, { command: 'UPDATE_USER', data: user })
+    return user
+  })
+
+  routes.get('/cdr/event', { schema: { response: { 200: EVENT } } }, () => store.event())
+
+  routes.patch('/cdr/event', { schema: { body: EVENT, response: { 200: EVENT } } }, async (request, reply) => {
+    const event = await store.setEvent(request.body)
+    reply.sendToRoom(room, { command: 'EVENT', data: event })
+    return event
+  })
+}
+
+/**
+ * @param {number} statusCode
+ * @param {string} message
+ */
+function problem (statusCode, message) {
+  return Object.assign(new Error(message), { statusCode })
 }

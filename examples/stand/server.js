@@ -1,20 +1,42 @@
+import cluster from 'node:cluster'
+import { parseArgs } from 'node:util'
 import { createStand, TOKEN_LIFETIME } from './app.js'
+import { runProcesses } from './processes.js'
 
 const { HOST: host = '127.0.0.1', PORT: port = '3000', JWT_SECRET: secret, REDIS_URL: redis } = process.env
 
-let app
 try {
-  app = await createStand({ secret, redis })
-  const address = await app.listen({ host, port: Number(port) })
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())
-  greet(address)
+  const processes = countProcesses()
+  if (processes === 1 || cluster.isWorker) await serve()
+  else if (redis === undefined) throw new Error('Several processes need a Redis that joins them: REDIS_URL=redis://127.0.0.1:6379 npm start -- --processes 2')
+  else runProcesses(processes)
 } catch (error) {
   console.error(whyNot(error))
   process.exit(1)
 }
 
-function greet (address) {
-  const token = app.jwt.sign({ sub: 'terminal', name: 'The terminal' })
+async function serve () {
+  const app = await createStand({ ...secret !== undefined && { secret }, ...redis !== undefined && { redis } })
+  const address = await app.listen({ host, port: Number(port) })
+  // The first of several says it for all.
+  if (!cluster.isWorker || cluster.worker?.id === 1) greet(app, address)
+  let closing = false
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, async () => {
+      if (closing) return // Ctrl+C reaches all processes, and the first one tells the others too
+      closing = true
+      await app.close()
+      cluster.worker?.disconnect() // or it would wait for the first one
+    })
+  }
+}
+
+/**
+ * @param {import('fastify').FastifyInstance} app
+ * @param {string} address
+ */
+function greet (app, address) {
+  const token = app.jwt.sign({ sub: 'terminal', name: 'The terminal', volunteer: true })
   console.log(`
 The stand board is at ${address}
 
@@ -29,11 +51,22 @@ Ctrl+C stops it.
 `)
 }
 
+function countProcesses () {
+  const { values } = parseArgs({ options: { processes: { type: 'string', default: '1' } } })
+  if (!/^[1-9]\d?$/.test(values.processes)) throw new Error(`--processes must be a number from 1 to 99, and is ${values.processes}.`)
+  return Number(values.processes)
+}
+
+/** @param {unknown} error */
 function whyNot (error) {
-  switch (error.code) {
+  const { code, message } = /** @type {NodeJS.ErrnoException} */ (error)
+  switch (code) {
+    case undefined: return message
+    case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
+    case 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL': return `${message}\nAll that there is: npm start -- --processes 2`
     case 'EADDRINUSE': return `Port ${port} of ${host} is taken. Stop the program that listens there, or choose another port: PORT=3001 npm start`
     case 'EACCES': return `Port ${port} of ${host} needs rights that this user does not have. Choose another port: PORT=3001 npm start`
-    case 'REDIS_UNREACHABLE': return `${error.message} Start one there, or leave REDIS_URL out.`
+    case 'REDIS_UNREACHABLE': return `${message} Start one there, or leave REDIS_URL out.`
     default: return error
   }
 }

@@ -6,8 +6,13 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Browser, Locator, Page } from 'playwright-core'
+import { until } from '../helpers/app.js'
 import { launchBrowser } from '../helpers/chromium.js'
+import { join, open, refusalOf, status } from '../helpers/client.js'
+import type { Frame } from '../helpers/client.js'
+import { HyperionClient } from '../helpers/hyperion.js'
 import { startRedis } from '../helpers/redis.js'
+import { handmadeToken } from '../helpers/token.js'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -15,6 +20,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const JWT_SECRET = 'a secret of the tests'
 /** What went wrong inside of pages, in all tests. */
 const faults: string[] = []
+/** What the sockets of pages have received. */
+const recorded = new WeakMap<Page, Frame[]>()
 
 if (!existsSync(new URL('../../dist/index.js', import.meta.url))) execFileSync('npm', ['run', 'build'], { cwd: ROOT })
 
@@ -141,13 +148,94 @@ t.test('the stand board', async t => {
     await shows(state(maud, /^Reconnecting/))
     await step(ada, 'Hugo Delmas', 'Paid').check()
     await shows(feed(ada, 'Ada marked Hugo Delmas as paid'))
-    let loads = 0
-    maud.on('request', request => { if (request.url().endsWith('/cdr/users')) loads++ })
+    const frames = framesOf(maud)
     await startStand(t, { PORT: second.port, REDIS_URL: redis.url })
     await shows(state(maud, /^Live$/))
     await shows(step(maud, 'Hugo Delmas', 'Paid', true))
     await shows(feed(maud, 'Ada marked Hugo Delmas as paid'))
-    t.equal(loads, 0)
+    t.match(frames().find(isConnected), { data: { rooms: { cdr: { recovered: true } } } })
+    t.notOk(frames().some(({ command }) => command === 'WSSnapshot'))
+  })
+
+  t.test('what a page shows first comes over the socket, and it fetches nothing', async t => {
+    const stand = await startStand(t)
+    const context = await browser.newContext()
+    t.teardown(() => context.close())
+    const page = await context.newPage()
+    const requests: string[] = []
+    page.on('request', request => requests.push(new URL(request.url()).pathname))
+    await enter(page, stand, 'Ada')
+    t.equal(await page.getByRole('article').count(), 12)
+    const [first, second] = recorded.get(page) as Frame[]
+    t.match(first, { data: { status: 'connected' } })
+    t.equal(second?.command, 'WSSnapshot')
+    t.notOk(requests.includes('/cdr/users'))
+  })
+
+  t.test('a server that starts anew with nothing in memory says so, and the page shows what there is', async t => {
+    const stand = await startStand(t)
+    const page = await signIn(t, browser, stand, 'Ada')
+    await step(page, 'Hugo Delmas', 'Paid').check()
+    await shows(feed(page, 'Ada marked Hugo Delmas as paid'))
+    const frames = framesOf(page)
+    await stand.end('SIGTERM')
+    await startStand(t, { PORT: stand.port })
+    await shows(step(page, 'Hugo Delmas', 'Paid', false))
+    await shows(feed(page, 'One file changed in the meantime'))
+    const connected = frames().findIndex(isConnected)
+    t.match(frames()[connected], { data: { rooms: { cdr: { recovered: false, reason: 'epoch' } } } })
+    t.equal(frames()[connected + 1]?.command, 'WSSnapshot')
+  })
+
+  t.test('others are told of changes only while the event is on site', async t => {
+    const stand = await startStand(t)
+    const ada = await signIn(t, browser, stand, 'Ada')
+    const maud = await signIn(t, browser, stand, 'Maud')
+    await ada.getByLabel('Event').selectOption('Closed')
+    for (const page of [ada, maud]) await shows(page.getByText('The event is not on site'))
+    const frames = framesOf(maud)
+    await step(ada, 'Emeka Obi', 'Paid').check()
+    await shows(card(ada, 'Emeka Obi').getByText(/ · Ada$/)) // the server has it
+
+    await ada.getByLabel('Event').selectOption('On site')
+    for (const page of [ada, maud]) await page.getByText('The event is not on site').waitFor({ state: 'hidden' })
+    await shows(step(maud, 'Emeka Obi', 'Paid', true))
+    t.notOk(frames().some(({ command }) => command === 'UPDATE_USER'))
+    await shows(feed(maud, 'One file changed in the meantime'))
+    await step(ada, 'Emeka Obi', 'Registered').check()
+    await shows(feed(maud, 'Ada marked Emeka Obi as registered'))
+  })
+
+  t.test('who writes a note is seen writing by the others', async t => {
+    const stand = await startStand(t)
+    const ada = await signIn(t, browser, stand, 'Ada')
+    const maud = await signIn(t, browser, stand, 'Maud')
+    const seen = shows(card(maud, 'Yuki Tanaka').getByText('Ada is writing…'))
+    const frames = framesOf(ada)
+    await card(ada, 'Yuki Tanaka').getByLabel('Note').pressSequentially('Speaks')
+    await seen
+    await until(() => frames().some(({ command }) => command === 'WRITING'))
+    t.notOk(await card(ada, 'Yuki Tanaka').getByText('Ada is writing…').isVisible())
+    await card(maud, 'Yuki Tanaka').getByText('Ada is writing…').waitFor({ state: 'hidden' })
+  })
+
+  t.test('two processes behind one port are one board, and one that is killed is replaced', async t => {
+    const redis = await startRedis(t)
+    const stand = await startStand(t, { REDIS_URL: redis.url }, ['--processes', '2'])
+    const pages = await Promise.all(['Ada', 'Maud', 'Zoé', 'Léo'].map(name => signIn(t, browser, stand, name)))
+    const [ada, maud] = pages as [Page, Page]
+    await shows(ada.getByText('4 volunteers here'))
+    await step(ada, 'Priya Raman', 'Paid').check()
+    for (const page of pages) await shows(feed(page, 'Ada marked Priya Raman as paid'))
+
+    const workers = await childrenOf(stand.pid)
+    t.equal(workers.length, 2)
+    process.kill(workers[0] as number, 'SIGKILL')
+    await until(async () => (await childrenOf(stand.pid)).some(pid => pid !== workers[0] && pid !== workers[1]))
+    await step(maud, 'Priya Raman', 'Tee-shirt').check()
+    for (const page of pages) await shows(step(page, 'Priya Raman', 'Tee-shirt', true))
+    for (const page of pages) await shows(state(page, /^Live$/))
+    t.equal(await stand.end('SIGTERM'), 0)
   })
 
   t.test('what any program publishes to the channel in Redis reaches the page', async t => {
@@ -168,7 +256,7 @@ t.test('the stand board', async t => {
     await run('redis-cli', ['-p', String(redis.port), 'HSET', 'stand:students:9', 'paid', 'true'])
     await run('redis-cli', ['-p', String(redis.port), 'PUBLISH', 'rooms:cdr', '{"command":"WSStatus","data":{"status":"resync"}}'])
     await shows(step(page, 'Emeka Obi', 'Paid', true))
-    await shows(feed(page, 'One file changed while this page was away'))
+    await shows(feed(page, 'One file changed in the meantime'))
     await shows(state(page, /^Live$/))
   })
 
@@ -198,23 +286,130 @@ t.test('a Redis that is not there is named, too', async t => {
   t.notMatch(stand.output(), 'a-password')
 })
 
+t.test('several processes need a Redis, and say so', async t => {
+  const stand = spawnStand(t, {}, ['--processes', '2'])
+  t.equal(await stand.exited, 1)
+  t.match(stand.output(), 'Several processes need a Redis that joins them')
+})
+
+t.test('several processes that cannot start end, and say why', async t => {
+  const stand = spawnStand(t, { REDIS_URL: 'redis://127.0.0.1:1' }, ['--processes', '2'])
+  t.equal(await stand.exited, 1)
+  t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
+})
+
+t.test('what cannot be understood on the command line is named, with what can', async t => {
+  const [unknown, wrong] = [spawnStand(t, {}, ['--proceses', '2']), spawnStand(t, {}, ['--processes', 'two'])]
+  t.equal(await unknown.exited, 1)
+  t.match(unknown.output(), 'npm start -- --processes 2')
+  t.equal(await wrong.exited, 1)
+  t.match(wrong.output(), '--processes must be a number from 1 to 99, and is two.')
+})
+
+t.test('a change whose message cannot be sent is made all the same, is logged, and is seen as soon as it can', async t => {
+  const redis = await startRedis(t)
+  const stand = await startStand(t, { REDIS_URL: redis.url })
+  const { url, token, patch } = await visit(stand)
+  const member = await join(t, url, token)
+  await member.next('WSSnapshot')
+  // Files can still be written, but nothing can be appended to the history of the room.
+  await run('redis-cli', ['-p', String(redis.port), 'ACL', 'SETUSER', 'default', '-eval', '-evalsha'])
+  const response = await patch('/cdr/users/1', { paid: true })
+  t.equal(response.status, 200)
+  t.match(await response.json(), { id: '1', paid: true })
+  await until(() => stand.output().includes('message could not be sent to the room'))
+
+  await run('redis-cli', ['-p', String(redis.port), 'ACL', 'SETUSER', 'default', '+eval', '+evalsha'])
+  const told = await member.next('WSStatus')
+  t.equal(told.data?.status, 'resync')
+  t.notOk(member.frames.some(({ command }) => command === 'UPDATE_USER'))
+  const again = await join(t, url, token)
+  const { data } = await again.next('WSSnapshot') as unknown as { data: { students: object[] } }
+  t.match(data.students[0], { id: '1', paid: true })
+})
+
+t.test('a client that knows nothing but WebSocket and JSON is served', async t => {
+  const stand = await startStand(t)
+  const { url, token, patch } = await visit(stand)
+  const client = await open(t, url)
+  client.send({ token })
+  t.match(await client.next(), { command: 'WSStatus', data: { status: 'connected', rooms: { cdr: { seq: 0 } } } })
+  const snapshot = await client.next() as unknown as { command: string, data: { event: object, students: object[] } }
+  t.equal(snapshot.command, 'WSSnapshot')
+  t.strictSame(snapshot.data.event, { status: 'onsite' })
+  t.equal(snapshot.data.students.length, 12)
+
+  const answer = await (await patch('/cdr/users/4', { note: 'Speaks Japanese' })).json()
+  const told = await client.next('UPDATE_USER')
+  t.strictSame(told.data, answer, 'one schema for the answer and the message')
+  t.equal(told.seq, 1)
+
+  await patch('/cdr/event', { status: 'pending' })
+  t.strictSame((await client.next('EVENT')).data, { status: 'pending' })
+  t.equal((await patch('/cdr/users/4', { note: '' })).status, 200)
+  await patch('/cdr/event', { status: 'onsite' })
+  t.strictSame((await client.next('EVENT')).data, { status: 'onsite' })
+  t.equal(client.frames.filter(({ command }) => command === 'UPDATE_USER').length, 1)
+
+  client.send({ command: 'WRITING', data: { id: '4' } })
+  t.match(await client.next('WRITING'), { data: { id: '4', by: 'Ada' } })
+  client.send({ command: 'WRITING', data: { id: 4 }, id: 1 })
+  t.match(await client.next('WSError'), { id: 1, data: { code: 'FST_ROOMS_INVALID_COMMAND' } })
+})
+
+t.test('a client that comes back is sent what it has missed, and no snapshot', async t => {
+  const { url, token, patch } = await visit(await startStand(t))
+  const before = await join(t, url, token)
+  await patch('/cdr/users/1', { paid: true })
+  const { seq, mid } = await before.next('UPDATE_USER')
+  const { epoch } = (before.frames[0]?.data as { rooms: { cdr: { epoch: string } } }).rooms.cdr
+  before.socket.terminate()
+  await patch('/cdr/users/2', { teeShirt: true })
+
+  const after = await open(t, url)
+  after.send({ token, recover: { cdr: { epoch, seq, mid } } })
+  t.match(await after.next(), { data: { status: 'connected', rooms: { cdr: { recovered: true, seq } } } })
+  t.match(await after.next('UPDATE_USER'), { data: { id: '2', teeShirt: true } })
+  t.notOk(after.frames.some(({ command }) => command === 'WSSnapshot'))
+})
+
+t.test('a web client of Hyperion works on the board with no change on its side', async t => {
+  const { url, token, patch } = await visit(await startStand(t))
+  const client = new HyperionClient(url, token)
+  t.teardown(() => client.close())
+  client.open()
+  await until(() => client.statuses.length === 1)
+  const answer = await (await patch('/cdr/users/7', { registered: true })).json()
+  await until(() => client.statuses.length === 2)
+  t.strictSame(client.users.get('7'), answer)
+  client.send('{"command":"HELLO","data":{}}')
+  await patch('/cdr/users/7', { paid: true })
+  await until(() => client.statuses.length === 3)
+  t.match(client.users.get('7'), { paid: true })
+  t.strictSame(client.statuses, ['connected', 'connected', 'connected'])
+  t.strictSame(client.errors, [])
+})
+
+t.test('who is no volunteer, or nobody, is not let in', async t => {
+  const { url, guest, address } = await visit(await startStand(t))
+  t.match(await refusalOf(t, url, { token: guest }), { frames: [status('forbidden')], code: 4403 })
+  t.match(await refusalOf(t, url, { token: 'nonsense' }), { frames: [status('invalid_token')], code: 4401 })
+  t.equal((await fetch(`${address}/cdr/users`, { headers: { authorization: `Bearer ${guest}` } })).status, 403)
+})
+
 t.test('only a signed-in volunteer changes files, and only what there is to change', async t => {
-  const { address } = await startStand(t)
-  const post = (body: object) => fetch(`${address}/session`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-  const { token } = await (await post({ name: ' Ada ' })).json() as { token: string }
-  const patch = (id: string, body: object, authorization = `Bearer ${token}`) => {
-    return fetch(`${address}/cdr/users/${id}`, { method: 'PATCH', headers: { authorization, 'content-type': 'application/json' }, body: JSON.stringify(body) })
-  }
+  const { address, post, patch } = await visit(await startStand(t))
   t.equal((await post({ name: '   ' })).status, 400)
   t.equal((await post({ name: 'a'.repeat(41) })).status, 400)
   t.equal((await fetch(`${address}/cdr/users`)).status, 401)
-  t.equal((await patch('1', { paid: true }, 'Bearer nonsense')).status, 401)
-  t.equal((await patch('1', {})).status, 400)
-  t.equal((await patch('1', { paid: 'true' })).status, 400)
-  t.equal((await patch('1', { promo: 1900 })).status, 400)
-  t.equal((await patch('99', { paid: true })).status, 404)
-  t.equal((await patch('__proto__', { paid: true })).status, 404)
-  t.match(await (await patch('1', { paid: true })).json(), { paid: true, version: 1, change: { by: 'Ada', fields: ['paid'] } })
+  t.equal((await patch('/cdr/users/1', { paid: true }, 'Bearer nonsense')).status, 401)
+  t.equal((await patch('/cdr/users/1', {})).status, 400)
+  t.equal((await patch('/cdr/users/1', { paid: 'true' })).status, 400)
+  t.equal((await patch('/cdr/users/1', { promo: 1900 })).status, 400)
+  t.equal((await patch('/cdr/users/99', { paid: true })).status, 404)
+  t.equal((await patch('/cdr/users/__proto__', { paid: true })).status, 404)
+  t.equal((await patch('/cdr/event', { status: 'open' })).status, 400)
+  t.match(await (await patch('/cdr/users/1', { paid: true })).json(), { paid: true, version: 1, change: { by: 'Ada', fields: ['paid'] } })
 })
 
 t.test('the page may load nothing from elsewhere', async t => {
@@ -224,16 +419,19 @@ t.test('the page may load nothing from elsewhere', async t => {
 })
 
 interface Stand {
+  readonly pid: number
   readonly address: string
   readonly port: string
   readonly curl: string
+  /** All that it has printed. */
+  output (): string
   /** Ends the process; resolves with its exit code. */
   end (signal: NodeJS.Signals): Promise<number | null>
 }
 
 /** The demo as `npm start` runs it, on a free port, and listening. */
-async function startStand (t: Test, env: Record<string, string> = {}): Promise<Stand> {
-  const { child, exited, output } = spawnStand(t, { JWT_SECRET, ...env })
+async function startStand (t: Test, env: Record<string, string> = {}, args: string[] = []): Promise<Stand> {
+  const { child, exited, output } = spawnStand(t, { JWT_SECRET, ...env }, args)
   const lastLine = 'Ctrl+C stops it.'
   while (!output().includes(lastLine)) {
     const more = once(child.stdout, 'data').then(() => true)
@@ -241,6 +439,8 @@ async function startStand (t: Test, env: Record<string, string> = {}): Promise<S
   }
   const address = /http:\/\/\S+/.exec(output())?.[0] ?? ''
   return {
+    pid: child.pid as number,
+    output,
     address,
     port: new URL(address).port,
     curl: /^curl .+$/m.exec(output())?.[0] ?? '',
@@ -251,8 +451,8 @@ async function startStand (t: Test, env: Record<string, string> = {}): Promise<S
   }
 }
 
-function spawnStand (t: Test, env: Record<string, string>) {
-  const child = spawn(process.execPath, ['examples/stand/server.js'], {
+function spawnStand (t: Test, env: Record<string, string>, args: string[] = []) {
+  const child = spawn(process.execPath, ['examples/stand/server.js', ...args], {
     cwd: ROOT,
     // It runs what was built, and the coverage that counts is that of the sources.
     env: { PATH: process.env.PATH, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0', ...env },
@@ -269,18 +469,59 @@ function spawnStand (t: Test, env: Record<string, string>) {
 }
 
 /** A page of its own, as on a tablet of its own. */
-async function signIn (t: Test, browser: Browser, { address }: Stand, name: string): Promise<Page> {
+async function signIn (t: Test, browser: Browser, stand: Stand, name: string): Promise<Page> {
   const context = await browser.newContext()
   t.teardown(() => context.close())
   context.setDefaultTimeout(60_000)
   const page = await context.newPage()
+  await enter(page, stand, name)
+  return page
+}
+
+async function enter (page: Page, { address }: Stand, name: string): Promise<void> {
+  const frames: Frame[] = []
+  recorded.set(page, frames)
+  page.on('websocket', socket => socket.on('framereceived', ({ payload }) => frames.push(JSON.parse(payload.toString()))))
   page.on('pageerror', error => faults.push(error.message))
   page.on('console', message => { if (message.text().includes('Content Security Policy')) faults.push(message.text()) })
   await page.goto(address)
   await page.getByLabel('Your name').fill(name)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await shows(state(page, /^Live$/))
-  return page
+}
+
+/** What the sockets of a page that was entered receive from now on. */
+function framesOf (page: Page): () => Frame[] {
+  const frames = recorded.get(page) as Frame[]
+  const from = frames.length
+  return () => frames.slice(from)
+}
+
+/** What a program has who uses the API and no browser. */
+async function visit ({ address }: Stand) {
+  const json = (method: string, path: string, body: object, authorization?: string) => fetch(`${address}${path}`, {
+    method, headers: { 'content-type': 'application/json', ...authorization !== undefined && { authorization } }, body: JSON.stringify(body)
+  })
+  const post = (body: object) => json('POST', '/session', body)
+  const { token } = await (await post({ name: ' Ada ' })).json() as { token: string }
+  return {
+    address,
+    url: `${address.replace('http', 'ws')}/cdr/users/ws`,
+    token,
+    /** Good, but for somebody who is no volunteer. */
+    guest: handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'guest', name: 'Guest' }, JWT_SECRET),
+    post,
+    patch: (path: string, body: object, authorization = `Bearer ${token}`) => json('PATCH', path, body, authorization)
+  }
+}
+
+function isConnected ({ data }: Frame): boolean {
+  return data?.status === 'connected'
+}
+
+async function childrenOf (pid: number): Promise<number[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid='])
+  return stdout.split('\n').map(line => line.trim().split(/\s+/).map(Number)).filter(([, parent]) => parent === pid).map(([child]) => child as number)
 }
 
 /** Waits until the page shows it. */

@@ -33,11 +33,11 @@ function compiled () {
   return sources.flatMap(source => ['.js', '.d.ts'].map(extension => `dist/${source.replace(/\.ts$/, extension)}`))
 }
 
-/** Pages of measurements are long, and of use to those who look at the repository. */
-const MEASURED = /^(benchmarks|reliability|scaling)\./
+/** Pages of measurements and of comparisons are long, and of use to those who look at the repository. */
+const ELSEWHERE = /^(benchmarks|migration|reliability|scaling)\./
 
 function documents () {
-  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md') && !MEASURED.test(file)).map(file => `docs/${file}`)
+  const pages = readdirSync(join(REPOSITORY, 'docs')).filter(file => file.endsWith('.md') && !ELSEWHERE.test(file)).map(file => `docs/${file}`)
   return [...DOCUMENTS.filter(file => existsSync(join(REPOSITORY, file))), ...pages]
 }
 

@@ -1,7 +1,12 @@
 import { LiveRoom } from './live.js'
+import { CHANGES, EVENT, STEPS } from './schemas.js'
 
-const STEPS = { registered: 'Registered', paid: 'Paid', teeShirt: 'Tee-shirts' }
 const FEED_LENGTH = 50
+/** In milliseconds: how often others are told that somebody is writing, and for how long they show it. */
+const WRITING_EVERY = 2_000
+const WRITING_FOR = 4_000
+/** In milliseconds: pages that all come in anew do it within this time. */
+const SPREAD = 2_000
 const LOST = 'Connection lost, reconnecting'
 
 /** What the feed says about a field that somebody changed. */
@@ -10,6 +15,13 @@ const DEEDS = {
   paid: (student, yes) => `marked ${student} as ${yes ? '' : 'not '}paid`,
   teeShirt: (student, yes) => yes ? `handed ${student} a tee-shirt` : `took back the tee-shirt of ${student}`,
   note: (student, text) => text === '' ? `cleared the note on ${student}` : `noted on ${student}: “${text}”`
+}
+
+const EVENTS = {
+  pending: 'Not open',
+  online: 'Online',
+  onsite: 'On site',
+  closed: 'Closed'
 }
 
 const element = id => document.getElementById(id)
@@ -22,9 +34,7 @@ let session
 let room
 let countdown
 let complaint
-/** Changes that came while the list was on its way, which may be older than they are. */
-let meanwhile
-let load = 0
+let event = 'onsite'
 
 // The session
 
@@ -56,7 +66,7 @@ function signIn (opened) {
   show('board')
   element('board').querySelector('h1').focus()
   const url = new URL('/cdr/users/ws', window.location.href.replace(/^http/, 'ws'))
-  room = new LiveRoom({ url, token: session.token, load: loadStudents, onMessage, onState })
+  room = new LiveRoom({ url, token: session.token, onMessage, onState })
   room.open()
 }
 
@@ -136,10 +146,19 @@ function say (state, text, aloud = text) {
 
 function onMessage ({ command, data }) {
   switch (command) {
+    case 'WSSnapshot':
+      showEvent(data.event.status)
+      showStudents(data.students)
+      return
     case 'UPDATE_USER':
-      meanwhile?.push(data)
       tell(data)
       take(data)
+      return
+    case 'EVENT':
+      takeEvent(data)
+      return
+    case 'WRITING':
+      if (data.from !== room.id) showWriting(data)
       return
     case 'VOLUNTEERS':
       element('volunteers').hidden = false
@@ -147,24 +166,41 @@ function onMessage ({ command, data }) {
   }
 }
 
+// The event
+
+for (const status of EVENT.properties.status.enum) element('event').append(new window.Option(EVENTS[status], status))
+element('event').addEventListener('change', async () => {
+  try {
+    takeEvent(await api('/cdr/event', 'PATCH', { status: element('event').value }))
+  } catch (error) {
+    showEvent(event)
+    complain(`The event was not changed: ${error.message}`, 10_000)
+  }
+})
+
+/** The answer says it, and so does a message to all: whichever comes first. */
+function takeEvent ({ status }) {
+  if (status === event) return
+  addToFeed('', `The event is now: ${EVENTS[status]}`)
+  showEvent(status)
+  if (status === 'onsite') room.refresh(SPREAD) // nobody was told of what changed until now
+}
+
+function showEvent (status) {
+  event = status
+  element('event').value = status
+  element('quiet').hidden = status === 'onsite'
+}
+
 // The students
 
-async function loadStudents () {
-  const number = ++load
-  meanwhile ??= []
-  try {
-    const list = await api('/cdr/users')
-    if (number !== load) return
-    const changed = list.filter(student => students.has(student.id) && differences(student).length > 0)
-    // As they are, whatever their version: a server that keeps them in memory counts from zero when it restarts.
-    for (const student of list) students.set(student.id, student)
-    for (const student of meanwhile) take(student, false)
-    list.sort((a, b) => a.firstname.localeCompare(b.firstname)).forEach(({ id }) => render(id))
-    changed.forEach(({ id }) => flash(id))
-    if (changed.length > 0) addToFeed('', changed.length === 1 ? 'One file changed while this page was away' : `${changed.length} files changed while this page was away`)
-  } finally {
-    if (number === load) meanwhile = undefined
-  }
+function showStudents (list) {
+  const changed = list.filter(student => students.has(student.id) && differences(student).length > 0)
+  // As they are, whatever their version: a server that keeps them in memory counts from zero when it restarts.
+  for (const student of list) students.set(student.id, student)
+  list.sort((a, b) => a.firstname.localeCompare(b.firstname)).forEach(({ id }) => render(id))
+  changed.forEach(({ id }) => flash(id))
+  if (changed.length > 0) addToFeed('', changed.length === 1 ? 'One file changed in the meantime' : `${changed.length} files changed in the meantime`)
 }
 
 /** Takes over a student's file, unless what is known is as new: answers and messages may overtake each other. */
@@ -203,15 +239,25 @@ function createCard (id) {
   const title = root.querySelector('h2')
   title.id = `student-${id}`
   root.querySelector('article').setAttribute('aria-labelledby', title.id)
-  root.querySelector('.steps').setAttribute('aria-labelledby', title.id)
+  const steps = root.querySelector('.steps')
+  steps.setAttribute('aria-labelledby', title.id)
+  for (const [name, { title: label }] of Object.entries(STEPS)) {
+    const step = steps.appendChild(element('step').content.cloneNode(true).firstElementChild)
+    step.querySelector('input').name = name
+    step.querySelector('span').textContent = label
+  }
   const note = root.querySelector('textarea')
   note.id = `note-${id}`
+  note.maxLength = CHANGES.properties.note.maxLength
   root.querySelector('.note label').htmlFor = note.id
   const save = root.querySelector('.note button')
-  const card = { root, article: root.querySelector('article'), title, note, save, steps: root.querySelectorAll('input'), saving: new Set() }
+  const card = { root, article: root.querySelector('article'), title, note, save, last: root.querySelector('.last'), steps: root.querySelectorAll('input'), saving: new Set(), said: -Infinity }
 
   for (const step of card.steps) step.addEventListener('change', () => change(id, step.name, step.checked))
-  note.addEventListener('input', () => { save.hidden = note.value === students.get(id).note })
+  note.addEventListener('input', () => {
+    save.hidden = note.value === students.get(id).note
+    sayWriting(card, id)
+  })
   root.querySelector('.note').addEventListener('submit', async event => {
     event.preventDefault()
     if (await change(id, 'note', note.value)) {
@@ -236,13 +282,38 @@ function render (id) {
   }
   // A note that is being written is not taken away from its writer.
   if (card.save.hidden) card.note.value = student.note
-  card.root.querySelector('.last').textContent = student.change?.at ? `${time.format(Date.parse(student.change.at))} · ${student.change.by}` : ''
+  renderLast(card, student)
   renderProgress()
+}
+
+/** Who is writing at this moment, or who made the last change. */
+function renderLast ({ last, writer }, { change }) {
+  last.classList.toggle('writing', writer !== undefined)
+  if (writer !== undefined) last.textContent = `${writer} is writing…`
+  else last.textContent = change?.at ? `${time.format(Date.parse(change.at))} · ${change.by}` : ''
+}
+
+function sayWriting (card, id) {
+  if (performance.now() - card.said < WRITING_EVERY) return
+  card.said = performance.now()
+  room.send({ command: 'WRITING', data: { id } })
+}
+
+function showWriting ({ id, by }) {
+  const card = cards.get(id)
+  if (card === undefined) return
+  const write = writer => {
+    card.writer = writer
+    renderLast(card, students.get(id))
+  }
+  write(by)
+  clearTimeout(card.writing)
+  card.writing = setTimeout(write, WRITING_FOR)
 }
 
 function renderProgress () {
   const goals = element('progress')
-  for (const [step, label] of Object.entries(STEPS)) {
+  for (const [step, { title: label }] of Object.entries(STEPS)) {
     const goal = goals.querySelector(`[data-step="${step}"]`) ?? goals.appendChild(element('goal').content.cloneNode(true).firstElementChild)
     const done = [...students.values()].filter(student => student[step]).length
     goal.dataset.step = step

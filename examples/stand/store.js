@@ -1,6 +1,9 @@
 import { Redis } from 'ioredis'
 
-/** The students of an invented association. What volunteers change is kept apart, so that this list never changes. */
+/**
+ * The students of an invented association. What volunteers change is kept apart, so that this list never changes.
+ * @type {Map<string, import('./types.js').Student>}
+ */
 const ROSTER = new Map([
   { id: '1', firstname: 'Noor', name: 'Haddad', promo: 2029, curriculum: 'Engineering', registered: true },
   { id: '2', firstname: 'Inès', name: 'Caron', promo: 2029, curriculum: 'Engineering', registered: true, paid: true },
@@ -18,21 +21,42 @@ const ROSTER = new Map([
   id, firstname, name, promo, curriculum, registered: false, paid: false, teeShirt: false, note: '', version: 0, change: null, ...file
 }]))
 
+/** Where the event begins. A real one is planned, and opened when the doors are. */
+const EVENT = /** @type {const} */ ({ status: 'onsite' })
+
 /**
- * The students' files, in memory, or in Redis where several processes must see the same.
- * `list()` gives all of them; `change(id, changes, by)` gives the changed one, or undefined where there is none.
+ * @typedef {import('./types.js').Student} Student
+ * @typedef {import('./types.js').Changes} Changes
+ * @typedef {import('./types.js').Event} Event
+ *
+ * @typedef {object} Store
+ * @property {() => Promise<Student[]>} list
+ * @property {(id: string, changes: Changes, by: string) => Promise<Student | undefined>} change gives the changed file, if there is one
+ * @property {() => Promise<Event>} event
+ * @property {(event: Event) => Promise<Event>} setEvent
+ * @property {() => Promise<void>} close
  */
-export async function openStudents (redis) {
-  return redis === undefined ? new StudentsInMemory() : await StudentsInRedis.open(redis)
+
+/**
+ * The students' files and the event, in memory, or in Redis where several processes must see the same.
+ * @param {string} [redis]
+ * @returns {Promise<Store>}
+ */
+export async function openStore (redis) {
+  return redis === undefined ? new StoreInMemory() : await StoreInRedis.open(redis)
 }
 
-class StudentsInMemory {
+class StoreInMemory {
+  /** @type {Map<string, Partial<Student>>} */
   #changed = new Map()
+  /** @type {Event} */
+  #event = EVENT
 
   async list () {
     return [...ROSTER.keys()].map(id => this.#read(id))
   }
 
+  /** @type {Store['change']} */
   async change (id, changes, by) {
     if (!ROSTER.has(id)) return undefined
     const { version } = this.#read(id)
@@ -40,20 +64,33 @@ class StudentsInMemory {
     return this.#read(id)
   }
 
+  async event () {
+    return this.#event
+  }
+
+  /** @type {Store['setEvent']} */
+  async setEvent (event) {
+    this.#event = event
+    return event
+  }
+
   async close () {}
 
+  /** @param {string} id */
   #read (id) {
-    return { ...ROSTER.get(id), ...this.#changed.get(id) }
+    return /** @type {Student} */ ({ ...ROSTER.get(id), ...this.#changed.get(id) })
   }
 }
 
 /** One hash for each student. A change writes only the fields that it is about, so that two at the same time both stay. */
-class StudentsInRedis {
+class StoreInRedis {
   #client
 
+  /** @param {string} url */
   static async open (url) {
     const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1 })
     // Later on, fastify-rooms is the one who logs that Redis cannot be reached.
+    /** @type {Error | undefined} */
     let cause
     client.on('error', error => { cause = error })
     try {
@@ -63,9 +100,10 @@ class StudentsInRedis {
       const { host, port } = client.options
       throw Object.assign(new Error(`Redis cannot be reached at ${host}:${port}.`, { cause }), { code: 'REDIS_UNREACHABLE' })
     }
-    return new StudentsInRedis(client)
+    return new StoreInRedis(client)
   }
 
+  /** @param {Redis} client */
   constructor (client) {
     this.#client = client
   }
@@ -74,6 +112,7 @@ class StudentsInRedis {
     return await reached(Promise.all([...ROSTER.keys()].map(async id => merge(id, await this.#client.hgetall(keyOf(id))))))
   }
 
+  /** @type {Store['change']} */
   async change (id, changes, by) {
     if (!ROSTER.has(id)) return undefined
     const fields = Object.entries({ ...changes, change: describe(changes, by) }).map(([name, value]) => [name, JSON.stringify(value)])
@@ -81,8 +120,20 @@ class StudentsInRedis {
       .hset(keyOf(id), Object.fromEntries(fields))
       .hincrby(keyOf(id), 'version', 1)
       .hgetall(keyOf(id))
-    const [, hash] = (await reached(transaction.exec())).at(-1)
-    return merge(id, hash)
+    const answers = await reached(transaction.exec())
+    return merge(id, /** @type {Record<string, string>} */ (answers?.at(-1)?.[1]))
+  }
+
+  /** @returns {Promise<Event>} */
+  async event () {
+    const text = await reached(this.#client.get('stand:event'))
+    return text === null ? EVENT : JSON.parse(text)
+  }
+
+  /** @type {Store['setEvent']} */
+  async setEvent (event) {
+    await reached(this.#client.set('stand:event', JSON.stringify(event)))
+    return event
   }
 
   async close () {
@@ -90,6 +141,10 @@ class StudentsInRedis {
   }
 }
 
+/**
+ * @template T
+ * @param {Promise<T>} work
+ */
 async function reached (work) {
   try {
     return await work
@@ -98,14 +153,25 @@ async function reached (work) {
   }
 }
 
+/**
+ * @param {Changes} changes
+ * @param {string} by
+ */
 function describe (changes, by) {
   return { by, fields: Object.keys(changes), at: new Date().toISOString() }
 }
 
+/**
+ * @param {string} id
+ * @param {Record<string, string>} hash
+ * @returns {Student}
+ */
 function merge (id, hash) {
-  return { ...ROSTER.get(id), ...Object.fromEntries(Object.entries(hash).map(([name, text]) => [name, JSON.parse(text)])) }
+  const file = /** @type {Student} */ (ROSTER.get(id))
+  return { ...file, ...Object.fromEntries(Object.entries(hash).map(([name, text]) => [name, JSON.parse(text)])) }
 }
 
+/** @param {string} id */
 function keyOf (id) {
   return `stand:students:${id}`
 }
