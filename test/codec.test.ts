@@ -460,4 +460,90 @@ t.test('what is missed is read, what it began anew with is said, and what is not
   bus.forget()
 })
 
+t.test('without a broker, members of this process are served in the codec’s words, and told to look again', async t => {
+  const bus = new TestBus()
+  let fails = false
+  const codec: Codec = {
+    message: ({ data }) => {
+      if (fails) throw new Error('too odd')
+      if (data === 'odd') fails = true // it can be written when it is sent, and not when it is shown
+      return `${data}`
+    },
+    status: status => status,
+    broker: { encode: ({ data }) => data as string, decode: data => ({ command: 'A', data }) }
+  }
+  const { app, url } = await speaking(t, codec, OPEN, { rooms: { broker: bus.broker() } })
+  const client = await openText(t, url)
+  t.equal(await client.next(), 'connected')
+  bus.outage()
+  t.match(await app.ws.sendToRoom('cdr', { command: 'A', data: 'hi' }), { degraded: true })
+  t.match(await app.ws.sendToRoom('cdr', { command: 'A', data: 'odd' }), { degraded: true })
+  bus.restore()
+  t.equal(await client.next(), 'hi')
+  t.equal(await client.next(), 'resync')
+})
+
+t.test('in a room with history, the word to look again is said with its number, or not at all', async t => {
+  for (const [codec, expected] of [[numbered, ['connected 0', 'resync 1', '2 two']], [{ ...numbered, status: () => undefined }, ['2 two']]] as Array<[Codec, string[]]>) {
+    const bus = new TestBus()
+    const { app, url, token } = await speaking(t, codec, { authenticate: undefined, history: HISTORY }, {
+      rooms: { broker: bus.broker() },
+      setup (app) { app.get('/tell', async (_request, reply) => { reply.sendToRoom('cdr', { command: 'SAID', data: 'one' }) }) }
+    })
+    const client = await openText(t, url, JSON.stringify({ token: token() }))
+    await until(() => app.ws.stats().members === 1)
+    bus.refuse('send', 1)
+    await app.inject('/tell')
+    await until(() => app.ws.stats().received === 1)
+    await app.ws.sendToRoom('cdr', { command: 'SAID', data: 'two' })
+    for (const text of expected) t.equal(await client.next(), text)
+    t.strictSame((await app.ws.history('cdr')).messages.map(({ data }) => data), ['two'])
+  }
+})
+
+t.test('the codec of the plugin is that of all rooms, unless a route or a contract has its own', async t => {
+  const said = (name: string): Codec => ({ status: () => name })
+  const contract = defineRoom('rooms/:id', { messages: { A: {} }, codec: said('contract') })
+  const app = await createApp(t, {
+    rooms: { codec: said('plugin'), ...OPEN },
+    setup (app) {
+      app.get('/plugin', { websocket: true }, app.manageWebsocket('plugin'))
+      app.get('/function', { websocket: true }, app.manageWebsocket(() => 'function'))
+      app.get('/before', { websocket: true }, app.manageWebsocket('route'))
+      app.get('/route', { websocket: true }, app.manageWebsocket('route', { codec: said('route') }))
+      app.get('/contract/:id', { websocket: true }, app.manageWebsocket(contract))
+      app.get('/name', { websocket: true }, app.manageWebsocket('rooms/7'))
+      app.get('/led', { websocket: true }, app.manageWebsocket(() => contract({ id: '7' })))
+    }
+  })
+  for (const [path, expected] of [['plugin', 'plugin'], ['function', 'plugin'], ['before', 'route'], ['route', 'route'], ['contract/7', 'contract'], ['name', 'contract']]) {
+    t.equal(await (await openText(t, `${base(app)}/${path}`)).next(), expected)
+  }
+  t.strictSame(await ending(await openText(t, `${base(app)}/led`)), [['plugin'], 1011], 'a socket that began in one codec cannot go on in another')
+  t.match(app.logs.find(({ msg }) => msg === 'socket could not be served'), { err: { code: 'FST_ROOMS_OTHER_CODEC' } })
+})
+
+t.test('a function may lead to the room of a contract that nobody has met', async t => {
+  const contract = defineRoom('rooms/:id', { messages: { A: {} }, history: HISTORY })
+  const app = await createApp(t, { setup (app) { app.get('/led', { websocket: true }, app.manageWebsocket(() => contract({ id: '7' }), OPEN)) } })
+  t.match(object(await (await openText(t, `${base(app)}/led`)).next()), { data: { rooms: { 'rooms/7': { seq: 0 } } } })
+})
+
+t.test('what is no codec is found at boot', async t => {
+  const fails = async (codec: unknown, message: RegExp): Promise<void> => {
+    await t.rejects(createApp(t, { rooms: { codec: codec as Codec } }), { code: 'FST_ROOMS_INVALID_OPTION', message })
+  }
+  await fails('text', /'codec' must be a codec: see docs\/codecs.md/)
+  await fails({ mesage: () => '' }, /'codec.mesage' is not known/)
+  await fails({ message: 'text' }, /'codec.message' must be a function/)
+  await fails({ ping: true }, /'codec.ping' must be a text, or false/)
+  await fails({ broker: { encode: () => '' } }, /'codec.broker.decode' must be a function/)
+  const contract = defineRoom('rooms', { messages: { A: {} }, codec: { ping: 7 as never } })
+  const boot = (mistake: (app: TestApp['app']) => unknown): Promise<unknown> => createApp(t, { setup (app) { mistake(app) } })
+  await t.rejects(boot(app => app.manageWebsocket(contract)), { message: /'codec.ping' of the contract 'rooms' must be a text, or false/ })
+  await t.rejects(boot(app => app.manageWebsocket(() => 'a', { codec: {} })), { message: /'codec' of a route needs a room with a fixed name/ })
+  await t.rejects(boot(app => [app.manageWebsocket('a', { codec: {} }), app.manageWebsocket('a', { codec: {} })]), { message: /'codec' of the room 'a' differs between two routes/ })
+  await t.resolves(boot(app => [app.manageWebsocket('a', { codec: text }), app.manageWebsocket('a', { codec: text })]))
+})
+
 noStrays()
