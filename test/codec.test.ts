@@ -5,12 +5,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import type { Test } from 'tap'
-import { defineRoom } from '../index.js'
+import { defineRoom, MemoryBus } from '../index.js'
 import type { ClientCommand, Codec, CommandHandlers, Message, RoomRouteOptions, RoomsOptions } from '../index.js'
 import { TestBus } from '../testing/index.js'
 import { createApp, until, untilJoined } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
 import { Gate } from './helpers/gate.js'
+import { createProcess } from './helpers/history.js'
 import { startRedis } from './helpers/redis.js'
 import { openText } from './helpers/text-client.js'
 import type { TextClient } from './helpers/text-client.js'
@@ -84,6 +85,7 @@ t.test('states: a session from its token to its end', async t => {
   t.equal(await client.next(), '{"state":"error","error":"The command cannot be carried out: n must be integer."}')
   client.send('{"state":"ask","__proto__":{"n":1}}')
   t.equal(await client.next(), '{"state":"error","error":"The command cannot be carried out: it has a key that would change what objects are."}')
+  client.send('{"state":"WSPing"}') // of no meaning here, and the protocol's answer would have none
   client.send('{"state":"other"}')
   t.match(object(await client.next()), { state: 'error', error: /no command "other"/ })
   await app.ws.sendToRoom(desk(), { command: 'said', data: { text: 'hi', secret: 7 } as never })
@@ -458,6 +460,24 @@ t.test('what is missed is read, what it began anew with is said, and what is not
   await say('three')
   t.equal(await client.next(), '1 three')
   bus.forget()
+})
+
+t.test('what others have written into a history, or handed over with a number, and is no message, is skipped', async t => {
+  const bus = new MemoryBus()
+  const codec: Codec = { broker: { encode: ({ data }) => JSON.stringify({ data }), decode: (text, json) => ({ command: 'A', ...json(text) as { data: unknown } }) } }
+  const { app, url, token, broker } = await createProcess(t, bus, { route: { codec } }, HISTORY)
+  const client = await openText(t, url, JSON.stringify({ token: token() }))
+  await client.next()
+  await app.ws.sendToRoom('cdr', { command: 'A', data: 1 })
+  t.match(object(await client.next()), { command: 'A', data: 1, seq: 1, mid: /./ }, 'numbered as the protocol has it')
+  bus.histories.append('rooms:cdr', '{"command":"WSStatus"}', 'foreign', HISTORY)
+  await app.ws.sendToRoom('cdr', { command: 'A', data: 2 })
+  t.match(object(await client.next()), { command: 'A', data: 2, seq: 3 })
+  t.equal(app.ws.stats().malformed, 1)
+  const { position } = await app.ws.history('cdr')
+  broker.events.message('rooms:cdr', '{"data":3}', { ...position as never as { epoch: string, mid: string }, seq: 4 })
+  t.equal(app.ws.stats().malformed, 2, 'the number that it has on it is another')
+  t.strictSame(await client.rest(), [])
 })
 
 t.test('without a broker, members of this process are served in the codec’s words, and told to look again', async t => {
