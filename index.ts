@@ -14,7 +14,7 @@ import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
 import { reportTo, Sockets } from './lib/route.js'
 import { Serializers } from './lib/serializers.js'
-import { Counters } from './lib/stats.js'
+import { Counters, throttled } from './lib/stats.js'
 
 const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // What it is made of
@@ -24,10 +24,14 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const { broker, trusted } = await createBroker(options)
-  const addresses = new Addresses(options.prefix, historyOf(options), broker.history !== undefined)
+  const parse = untrustedJson(app)
+  const failed = throttled(details => log.error(details, 'codec failed, and clients are not told what it was to say'))
+  const addresses = new Addresses(options.prefix, historyOf(options), broker.history !== undefined, options.codec, {
+    maxMessage: options.maxMessage, parse, failed: err => failed({ err })
+  })
   const serializers = new Serializers(app)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
-  const sockets = new Sockets(table, counters, options, log, serializers, untrustedJson(app))
+  const sockets = new Sockets(table, counters, options, log, serializers, parse)
   const routes = createRoutes(app, sockets, options, addresses, serializers)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))

@@ -1,17 +1,27 @@
-import type { HistoryBounds, RoomContract } from '../types/index.js'
+import type { Codec, HistoryBounds, RoomContract } from '../types/index.js'
 import { matches } from './contract.js'
+import { Dialect } from './dialect.js'
+import type { DialectHost } from './dialect.js'
 import { checkRoomName } from './name.js'
-import { checkHistory, invalid } from './options.js'
+import { checkCodec, checkHistory, invalid } from './options.js'
 
 /** How many names are remembered. */
 const REMEMBERED = 10_000
 
-/** Where a room is found, and whether it keeps its messages: what every process makes of its name alone. */
+/** What a route or a contract says of its rooms that all processes must know. */
+export interface Terms {
+  readonly history?: HistoryBounds | undefined
+  readonly codec?: Codec | undefined
+}
+
+/** Where a room is found, whether it keeps its messages, and how they are written: what every process makes of its name alone. */
 export interface Address {
   readonly room: string
   /** The broker's name for it. */
   readonly channel: string
   readonly history: HistoryBounds | undefined
+  /** Undefined where there is no codec. */
+  readonly dialect: Dialect | undefined
 }
 
 /**
@@ -22,44 +32,60 @@ export class Addresses {
   readonly #prefix: string
   readonly #historyOf: (room: string) => HistoryBounds | undefined
   readonly #keeps: boolean
-  readonly #declared = new Map<string, HistoryBounds>()
-  /** Those that say what their rooms keep. */
-  readonly #contracts = new Map<RoomContract, HistoryBounds>()
+  readonly #declared = new Map<string, Terms>()
+  /** Those that say something. */
+  readonly #contracts = new Map<RoomContract, Terms>()
   readonly #known = new Map<string, Address>()
+  readonly #codec: Codec | undefined
+  readonly #dialectHost: DialectHost
+  readonly #dialects = new Map<Codec, Dialect>()
 
   /**
    * @param historyOf what rooms keep for which no route and no contract says it
    * @param keeps whether the broker keeps anything
+   * @param codec of the rooms for which no route and no contract says it
    */
-  constructor (prefix: string, historyOf: (room: string) => HistoryBounds | undefined, keeps: boolean) {
+  constructor (prefix: string, historyOf: (room: string) => HistoryBounds | undefined, keeps: boolean, codec: Codec | undefined, dialectHost: DialectHost) {
     this.#prefix = prefix
     this.#historyOf = historyOf
     this.#keeps = keeps
+    this.#codec = codec
+    this.#dialectHost = dialectHost
   }
 
   /**
-   * What the room of a route keeps.
+   * What a route says of its room.
    * @throws FST_ROOMS_INVALID_OPTION
    */
-  declare (room: string, history: HistoryBounds): void {
-    this.#check()
-    const declared = this.#declared.get(room) ?? history
-    if (declared.size !== history.size || declared.ttl !== history.ttl) invalid('history', `of the room '${room}' differs between two routes`)
-    this.#declared.set(room, declared)
+  declare (room: string, { history, codec }: Terms): void {
+    if (history !== undefined) this.#check()
+    const declared = this.#declared.get(room)
+    const terms = { history: declared?.history ?? history, codec: declared?.codec ?? codec }
+    if (history !== undefined && (terms.history?.size !== history.size || terms.history.ttl !== history.ttl)) invalid('history', `of the room '${room}' differs between two routes`)
+    if (codec !== undefined && terms.codec !== codec) invalid('codec', `of the room '${room}' differs between two routes`)
+    this.#declared.set(room, terms)
     this.#known.delete(room)
   }
 
   /**
-   * What the rooms of a contract keep, also where they are called by their plain names.
+   * What a contract says of its rooms, also where they are called by their plain names.
    * @throws FST_ROOMS_INVALID_OPTION
    */
   meet (contract: RoomContract): void {
-    const { history } = contract.definition
-    if (history === undefined || this.#contracts.has(contract)) return
-    this.#check()
-    checkHistory(history, `of the contract '${contract.pattern}'`)
-    this.#contracts.set(contract, history)
+    const { history, codec } = contract.definition
+    if ((history === undefined && codec === undefined) || this.#contracts.has(contract)) return
+    if (history !== undefined) {
+      this.#check()
+      checkHistory(history, `of the contract '${contract.pattern}'`)
+    }
+    if (codec !== undefined) checkCodec(codec, contract.pattern)
+    this.#contracts.set(contract, { history, codec })
     this.#known.clear()
+  }
+
+  /** How the sockets of a route are spoken to before it is known which of its rooms they want. */
+  dialectOf (contract: RoomContract | undefined): Dialect | undefined {
+    return this.#dialect(contract?.definition.codec ?? this.#codec)
   }
 
   /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION when the option `history` is a function and returned nonsense */
@@ -68,7 +94,8 @@ export class Addresses {
     if (known !== undefined) return known
     checkRoomName(room)
     if (this.#known.size >= REMEMBERED) this.#known.clear()
-    const address = { room, channel: this.#prefix + room, history: this.#declared.get(room) ?? this.#contracted(room) ?? this.#historyOf(room) }
+    const { history, codec } = this.#termsOf(room)
+    const address = { room, channel: this.#prefix + room, history: history ?? this.#historyOf(room), dialect: this.#dialect(codec ?? this.#codec) }
     this.#known.set(room, address)
     return address
   }
@@ -77,8 +104,23 @@ export class Addresses {
     if (!this.#keeps) invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
   }
 
-  #contracted (room: string): HistoryBounds | undefined {
-    for (const [contract, history] of this.#contracts) if (matches(contract, room)) return history
-    return undefined
+  #termsOf (room: string): Terms {
+    const declared = this.#declared.get(room)
+    let contracted: Terms | undefined
+    for (const [contract, terms] of this.#contracts) {
+      if (contracted === undefined && matches(contract, room)) contracted = terms
+    }
+    return { history: declared?.history ?? contracted?.history, codec: declared?.codec ?? contracted?.codec }
+  }
+
+  /** One for each codec, so that they can be compared. */
+  #dialect (codec: Codec | undefined): Dialect | undefined {
+    if (codec === undefined) return undefined
+    let dialect = this.#dialects.get(codec)
+    if (dialect === undefined) {
+      dialect = new Dialect(codec, this.#dialectHost)
+      this.#dialects.set(codec, dialect)
+    }
+    return dialect
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler,
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
 import type { Room, RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
 import { isContract } from './contract.js'
+import type { Dialect } from './dialect.js'
 import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
@@ -42,11 +43,11 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     const contract = isContract(room) ? room : undefined
     checkCommands(contract, own.commands)
     if (contract !== undefined) addresses.meet(contract)
-    if (own.history !== undefined) {
-      if (typeof room === 'function') invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask, or put it into a contract')
-      addresses.declare(room, own.history)
-    }
-    const route = resolveRoute(contract === undefined ? room as RoomOf : roomOf(contract), { ...policiesOf(contract), ...own }, options, contract)
+    if (typeof room !== 'function') addresses.declare(room, own)
+    else if (own.history !== undefined) invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask, or put it into a contract')
+    else if (own.codec !== undefined) invalid('codec', 'of a route needs a room with a fixed name. Give it to the plugin, or put it into a contract')
+    const dialect = (): Dialect | undefined => typeof room === 'function' ? addresses.dialectOf(contract) : addresses.of(room).dialect
+    const route = { ...resolveRoute(contract === undefined ? room as RoomOf : roomOf(contract), { ...policiesOf(contract), ...own }, options, contract), dialect }
     const handler: WebsocketHandler = (socket, request) => {
       sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
     }
@@ -101,7 +102,7 @@ function checkCommands (contract: RoomContract | undefined, handlers: Record<str
   }
 }
 
-function resolveRoute (room: RoomOf, given: GivenOptions, options: ResolvedOptions, contract: RoomContract | undefined): Route {
+function resolveRoute (room: RoomOf, given: GivenOptions, options: ResolvedOptions, contract: RoomContract | undefined): Omit<Route, 'dialect'> {
   const hooks = HOOKS.map(hook => [hook, given[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
   return { room, contract, ...given.commands !== undefined && { commands: given.commands }, authenticate: 'jwt', ...Object.fromEntries(hooks) }
 }

@@ -19,7 +19,7 @@ interface Call {
   readonly command: unknown
   readonly data: unknown
   /** Comes back with the reply, where one is wanted. */
-  readonly id: unknown
+  readonly id: string | number | undefined
 }
 
 /** A handler that is at work. */
@@ -81,7 +81,7 @@ export class Commands {
   receive (call: Call): void {
     const { maxCommands } = this.#host.limits
     if (this.#waiting.length >= maxCommands) {
-      this.#connection.write(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands), call.id))
+      this.#connection.say(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands), call.id))
       return
     }
     this.#waiting.push(call)
@@ -101,14 +101,21 @@ export class Commands {
 
   async #answer ({ command, data, id }: Call): Promise<void> {
     try {
-      const reply = await this.#run(command, data)
-      if (id !== undefined) this.#connection.write(replyFrame(command as string, reply, id))
+      const reply = this.#worded(command as string, await this.#run(command, data), id)
+      if (reply !== undefined) this.#connection.write(reply)
     } catch (error) {
-      this.#connection.write(errorFrame(this.#told(error), id))
+      this.#connection.say(errorFrame(this.#told(error), id))
     } finally {
       this.#work = undefined
       this.#next()
     }
+  }
+
+  /** The frame of a reply, if there is to be one. */
+  #worded (command: string, reply: string | undefined, id: Call['id']): string | undefined {
+    const { dialect } = this.#connection
+    if (dialect !== undefined) return dialect.reply(command, reply, id)
+    return id === undefined ? undefined : replyFrame(command, reply, id)
   }
 
   /** @returns the reply as JSON */

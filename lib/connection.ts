@@ -4,6 +4,8 @@ import type { Connection, Message, User } from '../types/index.js'
 import { Backlog } from './backlog.js'
 import { Batch } from './batch.js'
 import type { Commands } from './commands.js'
+import { inDialect } from './dialect.js'
+import type { Dialect } from './dialect.js'
 import { nextId } from './id.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
@@ -35,6 +37,12 @@ export interface ConnectionHost {
 /** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
 export const GONE = new Error('The client has left.')
 
+/** Frames that wait for the verdict on their client. */
+export interface Early {
+  readonly frames: Array<{ readonly data: Buffer, readonly isBinary: boolean }>
+  bytes: number
+}
+
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
 const TEXT = { binary: false, compress: false }
@@ -51,6 +59,8 @@ export class RoomConnection implements Connection {
   readonly #host: ConnectionHost
   /** What has to wait until something else has gone out. */
   #backlog: Backlog | undefined
+  /** How its client is spoken to, where that is not the protocol. */
+  readonly dialect: Dialect | undefined
   readonly id = nextId()
   readonly rooms = new Set<string>()
   readonly log: FastifyBaseLogger
@@ -64,6 +74,8 @@ export class RoomConnection implements Connection {
   resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
+  /** What came before its client could know that it is in. */
+  early: Early | undefined
   /** Where its room takes any. */
   commands: Commands | undefined
   /** Is run once, when the connection has ended and had joined. */
@@ -72,8 +84,9 @@ export class RoomConnection implements Connection {
   #allowance: number
   #allowanceAt = performance.now()
 
-  constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost) {
+  constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, dialect: Dialect | undefined) {
     this.socket = socket
+    this.dialect = dialect
     this.log = log
     this.#host = host
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
@@ -85,7 +98,8 @@ export class RoomConnection implements Connection {
   }
 
   send (message: Message): boolean {
-    const text = encodeMessage(message, this.#host.limits.maxMessage)
+    const encoded = encodeMessage(message, this.#host.limits.maxMessage)
+    const text = this.dialect === undefined ? encoded : this.dialect.message(encoded)
     if (this.#backlog === undefined) return this.write(text)
     this.#host.flush()
     this.deliver(new Batch([text], undefined, Infinity))
@@ -115,6 +129,12 @@ export class RoomConnection implements Connection {
     return true
   }
 
+  /** Writes a word of the plugin's own, if the client is to hear it. */
+  say (frame: string): void {
+    const text = inDialect(this.dialect, frame)
+    if (text !== undefined) this.write(text)
+  }
+
   /** The messages of a room. @returns how many the socket took */
   deliver (batch: Batch): number {
     if (!this.open) return 0
@@ -129,8 +149,8 @@ export class RoomConnection implements Connection {
   }
 
   /** Sends a snapshot, and then what has waited for it. */
-  release (snapshot: string): void {
-    if (this.write(snapshot)) this.resume()
+  release (snapshot: string | undefined): void {
+    if (snapshot === undefined || this.write(snapshot)) this.resume()
   }
 
   /** Sends what the client has missed, no faster than it reads, and only then what comes meanwhile. */
@@ -186,7 +206,8 @@ export class RoomConnection implements Connection {
     if (this.#ended) return
     this.#host.flush()
     const { code, status } = CAUSES[cause]
-    if (status !== undefined) this.socket.send(statusFrame(status), TEXT)
+    const word = status && inDialect(this.dialect, statusFrame(status))
+    if (word !== undefined) this.socket.send(word, TEXT)
     this.socket.close(code, closeReason(reason))
     // What a slow reader has not read would stay in memory until the close times out: the code is worth a try, no wait.
     if (cause === 'too_slow') this.socket.terminate()
@@ -262,6 +283,7 @@ export class RoomConnection implements Connection {
   #finish (cause: End): void {
     this.#ended = true
     this.#backlog = undefined
+    this.early = undefined
     this.commands?.close()
     this.commands = undefined
     this.#host.counters.end(cause)

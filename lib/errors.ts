@@ -81,6 +81,10 @@ export const errors = {
     'FST_ROOMS_HISTORY_UNAVAILABLE',
     'The history of the room cannot be read, so nobody can be let in: what a member misses could not be told. Clients come again with back-off.', 503
   ),
+  FST_ROOMS_OTHER_CODEC: createError(
+    'FST_ROOMS_OTHER_CODEC',
+    "The room '%s' has another codec than the route that leads to it. Lead to it by its contract or by its name, or give the codec to the plugin."
+  ),
   FST_ROOMS_SNAPSHOT_TIMEOUT: createError(
     'FST_ROOMS_SNAPSHOT_TIMEOUT',
     '`snapshot` took longer than `snapshotTimeout` (%s ms).', 503

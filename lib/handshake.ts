@@ -62,8 +62,10 @@ export class Handshakes {
     if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
     if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big', 'the first message is longer than maxAuthPayload')
-    const { token, recover } = parseObject(frame) ?? {}
-    if (typeof token !== 'string' || token === '') throw new Refusal('invalid_token', 'the first message is not {"token":"…"}')
+    const { token, recover } = (connection.dialect === undefined ? parseObject(frame) : connection.dialect.first(frame)) ?? {}
+    if (typeof token !== 'string' || token === '') {
+      throw new Refusal('invalid_token', connection.dialect === undefined ? 'the first message is not {"token":"…"}' : 'the codec finds no token in the first message')
+    }
     return { token, recover }
   }
 

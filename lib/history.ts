@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { History, HistoryBounds, HistoryMessage, Message, Position } from '../types/index.js'
+import type { History, HistoryBounds, HistoryMessage, Position } from '../types/index.js'
 import type { Batch } from './batch.js'
 import type { BrokerHistory, Entry, Range } from './brokers/broker.js'
 import { Deadlines } from './deadlines.js'
+import { inDialect } from './dialect.js'
+import type { Dialect } from './dialect.js'
 import type { FanOut } from './fanout.js'
 import { Lanes } from './lanes.js'
-import { epochFrame, isMessage, isResync, numbered, RESYNC_FRAME } from './protocol.js'
+import { epochFrame, isMessage, messageIn, numbered, parseObject, RESYNC_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import type { Address } from './address.js'
 import type { Counters } from './stats.js'
@@ -55,13 +57,13 @@ export class Histories {
   }
 
   /** What a room still holds, of what came after a position. */
-  async list (channel: string, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number): Promise<History> {
+  async list ({ channel, dialect }: Address, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number): Promise<History> {
     const entries = await this.#broker.tail(channel, limit + 1)
     const messages: HistoryMessage[] = []
     for (const { epoch, seq, mid, text } of entries) {
-      if (!isMessage(text) || (since !== undefined && !isBeyond({ epoch, seq }, since))) continue
-      const { command, data } = JSON.parse(text) as Message
-      messages.push({ epoch, seq, mid, command, data })
+      if (text === '' || text === RESYNC_FRAME || (since !== undefined && !isBeyond({ epoch, seq }, since))) continue
+      const message = dialect === undefined ? messageIn(parseObject(text)) : dialect.read(text)
+      if (message !== undefined) messages.push({ epoch, seq, mid, command: message.command, data: message.data })
     }
     const last = entries.at(-1)
     return { position: last && { epoch: last.epoch, seq: last.seq, mid: last.mid }, messages: messages.slice(-limit) }
@@ -101,6 +103,7 @@ export class RoomHistory {
   readonly #room: string
   readonly #channel: string
   readonly #bounds: HistoryBounds
+  readonly #dialect: Dialect | undefined
   readonly #members: FanOut
   readonly #shared: Histories
   readonly #events: HistoryEvents
@@ -120,9 +123,10 @@ export class RoomHistory {
   #loading: Promise<void> | undefined
   #lookAt = 0
 
-  constructor ({ room, channel }: Address, bounds: HistoryBounds, members: FanOut, shared: Histories, events: HistoryEvents) {
+  constructor ({ room, channel, dialect }: Address, bounds: HistoryBounds, members: FanOut, shared: Histories, events: HistoryEvents) {
     this.#room = room
     this.#channel = channel
+    this.#dialect = dialect
     this.#bounds = bounds
     this.#members = members
     this.#shared = shared
@@ -144,14 +148,14 @@ export class RoomHistory {
     if (this.#doubtful || this.#ahead !== undefined) this.catchUp()
   }
 
-  /** A message with a number. */
-  receive (position: Position, payload: Payload): void {
+  /** A message with a number. @param resync whether it is only the word to look again */
+  receive (position: Position, payload: Payload, resync: boolean): void {
     const at = this.#position
     if (at === undefined || this.#doubtful || this.#reading !== undefined) {
       if (this.#ahead === undefined || isBeyond(position, this.#ahead)) this.#ahead = position
     } else if (position.epoch === at.epoch && position.seq === at.seq + 1) {
       if (this.#echoes.size > 0) this.#echoes.clear()
-      this.#advance(position, payload)
+      this.#advance(position, resync ? this.#said(payload.toString()) : payload, resync)
     } else if (!this.#echoes.has(position.mid)) {
       this.catchUp()
     }
@@ -261,9 +265,7 @@ export class RoomHistory {
     }
     let filled = 0
     for (const entry of entries) {
-      const payload = this.#payload(entry)
-      if (payload === undefined) this.#position = entry
-      else this.#advance(entry, payload)
+      this.#advance(entry, this.#payload(entry), entry.text === RESYNC_FRAME)
       if (entry.text !== '') {
         this.#echoes.add(entry.mid)
         filled++
@@ -279,19 +281,31 @@ export class RoomHistory {
   /** What members get of an entry. Others may write into a history too, and what they write is skipped when it is nothing. */
   #payload (entry: Entry): string | undefined {
     const { seq, mid, text } = entry
-    if (text === '') return epochFrame(this.#room, entry)
-    if (text === RESYNC_FRAME) return numbered(text, seq, mid)
+    if (text === '') return this.#said(epochFrame(this.#room, entry))
+    if (text === RESYNC_FRAME) return this.#said(numbered(text, seq, mid))
+    if (this.#dialect !== undefined) {
+      const frame = this.#dialect.show(text, entry)
+      if (frame === undefined) this.#shared.counters.malformed++
+      return frame
+    }
     if (text.length <= this.#shared.settings.maxMessage && text.endsWith('}') && isMessage(text)) return numbered(text, seq, mid)
     this.#shared.counters.malformed++
     return undefined
   }
 
-  #advance (position: Position, payload: Payload): void {
+  /** @param payload undefined where members get nothing */
+  #advance (position: Position, payload: Payload | undefined, resync: boolean): void {
     this.#position = position
-    if (isResync(payload, position)) this.#events.resync(payload)
-    else this.#members.send(payload)
+    if (payload !== undefined) {
+      if (resync) this.#events.resync(payload)
+      else this.#members.send(payload)
+    }
     this.#tail?.push(position, payload)
     this.#recording?.push(position, payload)
+  }
+
+  #said (frame: string): string | undefined {
+    return inDialect(this.#dialect, frame)
   }
 
   /** When the end is to be looked at again: well before the history would expire. */

@@ -1,23 +1,29 @@
 import type { FastifyInstance } from 'fastify'
+import type { Payload } from './wire.js'
 
 /** How deep what a client sends may be nested. JSON.parse bears more than what is made of it later does. */
 const DEPTH = 64
 
 /**
  * What a client sent, or undefined where it is no JSON.
- * @throws Error, in words for the client, when a key would change what objects are, or when it is nested too deeply
+ * @throws Unacceptable, in words for the client, when a key would change what objects are, or when it is nested too deeply
  */
-export type ParseUntrusted = (bytes: Buffer) => unknown
+export type ParseUntrusted = (bytes: Payload) => unknown
+
+/** JSON that is not taken, in words for the client. */
+class Unacceptable extends Error {
+  readonly statusCode = 400
+}
 
 /** JSON as Fastify reads it in a body, and less trusting yet. */
 export function untrustedJson (app: FastifyInstance): ParseUntrusted {
   const parse = app.getDefaultJsonParser('error', 'error') as (request: unknown, body: string, done: (error: Error | null, value: unknown) => void) => void
   return bytes => {
     const text = bytes.toString()
-    if (mayBeDeep(text) && isDeep(text)) throw new Error(`it is nested deeper than ${DEPTH} levels`)
+    if (mayBeDeep(text) && isDeep(text)) throw new Unacceptable(`it is nested deeper than ${DEPTH} levels`)
     let value: unknown
     parse(undefined, text, (error, parsed) => {
-      if (error !== null && isJson(text)) throw new Error('it has a key that would change what objects are')
+      if (error !== null && isJson(text)) throw new Unacceptable('it has a key that would change what objects are')
       value = parsed
     })
     return value

@@ -51,7 +51,7 @@ export class KeepAlive {
       connection.alive = false
       // Both kinds: browsers answer the protocol's ping by themselves but hide it from the page, which needs to see one.
       connection.socket.ping()
-      connection.write(PING_FRAME)
+      connection.say(PING_FRAME)
     }
   }
 }

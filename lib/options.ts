@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
-import type { HistoryBounds, RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
+import type { Codec, HistoryBounds, RoomsOptions, RoomRouteOptions, User } from '../types/index.js'
 import { errors } from './errors.js'
 import { PREFIX } from './name.js'
 
@@ -65,9 +65,18 @@ const HISTORY = Type.Object({
   ttl: Type.Integer({ minimum: 1_000, maximum: MAX_TIMER })
 }, { additionalProperties: false, must: 'be { size, ttl }: how many messages, from 1 to 100000, and milliseconds, from 1000 to 2147483647' })
 
+const CODEC = Type.Object({
+  ...Object.fromEntries(['first', 'command', 'binary', 'message', 'reply', 'error', 'status', 'snapshot'].map(name => [name, aFunction('be a function')])),
+  ping: Type.Optional(Type.Union([Type.String(), Type.Literal(false)], { must: 'be a text, or false' })),
+  broker: Type.Optional(Type.Object({
+    encode: Type.Function([], Type.Unknown(), { must: 'be a function' }),
+    decode: Type.Function([], Type.Unknown(), { must: 'be a function' })
+  }, { must: 'have encode and decode' }))
+}, { additionalProperties: false, must: 'be a codec: see docs/codecs.md' })
+
 const BROKER_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const
 
-const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY), commands: Type.Optional(Type.Object({}, { must: 'have a handler for each command of the contract' })) }, { additionalProperties: false })
+const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY), codec: Type.Optional(CODEC), commands: Type.Optional(Type.Object({}, { must: 'have a handler for each command of the contract' })) }, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
@@ -75,6 +84,7 @@ const PLUGIN_SCHEMA = Type.Object({
   broker: Type.Optional(Type.Object({}, { must: 'have the methods of a broker: see docs/brokers.md' })),
   prefix: Type.Optional(Type.RegExp(PREFIX, { must: 'be at most 64 letters, digits and _ - . : / @ % ~ + =' })),
   history: Type.Optional(Type.Union([HISTORY, Type.Function([], Type.Unknown())], { must: `${HISTORY.must as string}; or a function of the room that returns it` })),
+  codec: Type.Optional(CODEC),
   onGap: aFunction('be a function'),
   whenBrokerDown: Type.Optional(Type.Union([Type.Literal('local'), Type.Literal('reject')], { must: "be 'local' or 'reject'" })),
   publishTimeout: ms,
@@ -151,6 +161,11 @@ export function checkHistory (bounds: HistoryBounds, what: string): void {
   if (!Value.Check(HISTORY, bounds)) invalid('history', `${what} must ${HISTORY.must as string}`)
 }
 
+/** @throws FST_ROOMS_INVALID_OPTION */
+export function checkCodec (codec: Codec, pattern: string): void {
+  checkSchema(CODEC, codec, '/codec', `of the contract '${pattern}' `)
+}
+
 /** From how many bytes on messages are compressed. Shorter ones cost time and save nothing. */
 export function compressFrom ({ perMessageDeflate }: ResolvedOptions): number {
   if (perMessageDeflate === false) return Infinity
@@ -170,17 +185,21 @@ export function invalid (name: string, must: string): never {
 function check<T extends object> (schema: TSchema, given: T): Given<T> {
   // An option that is undefined was not given: `redis: process.env.REDIS_URL` is how people write it.
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Given<T>
-  const error = Value.Errors(schema, options).First()
-  if (error !== undefined) {
-    const name = error.path.slice(1).replaceAll('/', '.')
-    const must = (error.schema as { must?: string }).must
-    invalid(name, error.type === ValueErrorType.ObjectAdditionalProperties ? unknown(name) : `must ${must}`)
-  }
+  checkSchema(schema, options)
   const { authenticate } = options as RoomRouteOptions
   if (authenticate && authenticate.length > 2 && Object.prototype.toString.call(authenticate) === '[object AsyncFunction]') {
     invalid('authenticate', 'is async and takes `done`; a hook is either the one or the other, as in Fastify')
   }
   return options
+}
+
+/** @param path of the value @param where else, in words */
+function checkSchema (schema: TSchema, value: unknown, path = '', where = ''): void {
+  const error = Value.Errors(schema, value).First()
+  if (error === undefined) return
+  const name = `${path}${error.path}`.slice(1).replaceAll('/', '.')
+  const must = (error.schema as { must?: string }).must
+  invalid(name, where + (error.type === ValueErrorType.ObjectAdditionalProperties ? unknown(name) : `must ${must}`))
 }
 
 function unknown (name: string): string {

@@ -135,6 +135,12 @@ export function numbered (text: string, seq: number, mid: string): string {
   return `${text.slice(0, -1)},"seq":${seq},"mid":"${mid}"}`
 }
 
+/** What `numbered` was given, or undefined where the number is another, or none. */
+export function unnumbered (text: string, { seq, mid }: Position): string | undefined {
+  const number = `,"seq":${seq},"mid":"${mid}"}`
+  return text.endsWith(number) ? `${text.slice(0, -number.length)}}` : undefined
+}
+
 /** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */
 const VOLATILE = '!volatile\n'
 
@@ -152,12 +158,22 @@ export function unsealed (received: Payload): Payload {
   return typeof received === 'string' ? received.slice(VOLATILE.length) : received.subarray(VOLATILE.length)
 }
 
+/** Whether a text begins with a line that means something to the plugin, or to its broker. */
+export function isHeaded (text: string): boolean {
+  return isVolatile(text) || /^!seq [^\n]*\n/.test(text)
+}
+
 /** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */
 export function isMessage (payload: Payload): boolean {
   // JSON.parse of a decoded buffer would replace bad UTF-8 silently, and a bad frame closes every member's socket with 1007.
   if (typeof payload !== 'string' && !isUtf8(payload)) return false
-  const message = parseObject(payload)
-  return message !== undefined && typeof message.command === 'string' && message.command !== '' && !RESERVED.has(message.command)
+  return messageIn(parseObject(payload)) !== undefined
+}
+
+/** A value, if it is a message that is not the plugin's own. */
+export function messageIn (value: unknown): Message | undefined {
+  const { command } = (objectIn(value) ?? {}) as { command?: unknown }
+  return typeof command === 'string' && command !== '' && !RESERVED.has(command) ? value as Message : undefined
 }
 
 /** The object in a text frame, or undefined where there is none. Only the named properties are ever read, so nothing can be poisoned. */

@@ -59,7 +59,7 @@ export class Resyncs {
       this.#waiting.delete(member)
       member.resyncedAt = now
       if (held) member.resume()
-      else member.write(RESYNC_FRAME)
+      else member.say(RESYNC_FRAME)
     }
     if (this.#waiting.size > 0) this.#timer = setTimeout(() => this.#step(), STEP)
   }

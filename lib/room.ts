@@ -5,12 +5,13 @@ import { Channel } from './channel.js'
 import type { Channels } from './channel.js'
 import { GONE } from './connection.js'
 import type { RoomConnection } from './connection.js'
+import { inDialect } from './dialect.js'
 import { errors } from './errors.js'
 import { FanOut } from './fanout.js'
 import type { Turn } from './fanout.js'
 import { RoomHistory } from './history.js'
 import type { Histories, Resumed } from './history.js'
-import { isResync, RESYNC_FRAME } from './protocol.js'
+import { RESYNC_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import type { Resyncs } from './resync.js'
 import type { Counters } from './stats.js'
@@ -69,7 +70,8 @@ export class Room {
       filled: messages => this.#gap(messages, true),
       moved: news => {
         this.#gap(0, false)
-        host.resyncs.move(this.members, new Batch([news, RESYNC_FRAME], undefined, Infinity))
+        const said = [news, RESYNC_FRAME].map(frame => inDialect(address.dialect, frame)).filter(frame => frame !== undefined)
+        host.resyncs.move(this.members, new Batch(said, undefined, Infinity))
       },
       resync: news => host.resyncs.move(this.members, new Batch([news], undefined, Infinity)),
       unreadable: err => {
@@ -108,11 +110,11 @@ export class Room {
     this.channel.release()
   }
 
-  /** What came from the broker, and was found to be good. */
-  receive (payload: Payload, volatile: boolean, position: Position | undefined): void {
+  /** What came from the broker, and was found to be good. @param resync whether it is no message, but the word to look again */
+  receive (payload: Payload, volatile: boolean, position: Position | undefined, resync: boolean): void {
     if (this.history !== undefined && position !== undefined) {
-      this.history.receive(position, payload)
-    } else if (!volatile && isResync(payload)) {
+      this.history.receive(position, payload, resync)
+    } else if (resync) {
       this.#host.resyncs.tell(this.members)
     } else {
       if (this.history !== undefined && !volatile) this.#host.counters.unnumbered++

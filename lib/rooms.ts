@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { GapEvent, History, Position } from '../types/index.js'
+import type { GapEvent, History, Position, Room as NamedRoom } from '../types/index.js'
 import type { Address } from './address.js'
 import { Channels } from './channel.js'
 import type { RoomConnection } from './connection.js'
+import { isRoom, nameOf } from './contract.js'
 import { errors } from './errors.js'
 import { Turn } from './fanout.js'
 import { Histories } from './history.js'
@@ -92,15 +93,23 @@ export class RoomTable implements RoomHost {
   /**
    * Makes a connection a member, and calls `announce` in the same turn.
    * @param from where a client that comes back says that it stood
-   * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE
+   * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE, FST_ROOMS_OTHER_CODEC
    */
   async join (name: string, connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
-    const room = this.#open(this.#settings.addresses.of(name))
+    const address = this.#settings.addresses.of(name)
+    if (address.dialect !== connection.dialect) throw new errors.FST_ROOMS_OTHER_CODEC(name)
+    const room = this.#open(address)
     await room.join(connection, from, joined => {
       connection.rooms.add(name)
       this.#report(room)
       announce(joined)
     })
+  }
+
+  /** The name of a room. What its contract says counts from now on. */
+  nameOf (room: string | NamedRoom): string {
+    if (isRoom(room)) this.#settings.addresses.meet(room.contract)
+    return nameOf(room)
   }
 
   /** Takes a connection out of all its rooms. */
@@ -119,9 +128,9 @@ export class RoomTable implements RoomHost {
   }
 
   async history (name: string, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number | undefined): Promise<History> {
-    const { channel, history } = this.#settings.addresses.of(name)
-    if (history === undefined || this.histories === undefined) throw new errors.FST_ROOMS_NO_HISTORY(name)
-    return await this.histories.list(channel, since, limit ?? history.size)
+    const address = this.#settings.addresses.of(name)
+    if (address.history === undefined || this.histories === undefined) throw new errors.FST_ROOMS_NO_HISTORY(name)
+    return await this.histories.list(address, since, limit ?? address.history.size)
   }
 
   /** Sends what waits for the end of this turn. */
@@ -176,12 +185,23 @@ export class RoomTable implements RoomHost {
     this.counters.received++
     const volatile = isVolatile(received)
     const payload = volatile ? unsealed(received) : received
-    if (!this.#settings.trusted && (sizeOf(payload) > this.#settings.maxMessage || !isMessage(payload)) && !isResync(payload, position)) {
+    const room = this.#rooms.get(channelName)
+    const resync = !volatile && isResync(payload, position)
+    const frame = resync ? payload : this.#shown(room, payload, position)
+    if (frame === undefined) {
       this.counters.malformed++
       this.#warnMalformed({ channel: channelName, bytes: sizeOf(received) })
       return
     }
-    this.#rooms.get(channelName)?.receive(payload, volatile, position)
+    room?.receive(frame, volatile, position, resync)
+  }
+
+  /** What members get of what has come; undefined where it is no message. */
+  #shown (room: Room | undefined, payload: Payload, position: Position | undefined): Payload | undefined {
+    const { trusted, maxMessage } = this.#settings
+    const dialect = room?.address.dialect
+    if (dialect !== undefined) return dialect.received(payload, position)
+    return trusted || (sizeOf(payload) <= maxMessage && isMessage(payload)) ? payload : undefined
   }
 
   #brokerUp (): void {

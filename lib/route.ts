@@ -4,8 +4,8 @@ import type { RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
 import { causeOf } from './authenticate.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
-import { nameOf } from './contract.js'
 import type { DefaultAuthenticate } from './authenticate.js'
+import type { Dialect } from './dialect.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
 import { errors, isError } from './errors.js'
@@ -30,6 +30,8 @@ import type { Counters, End } from './stats.js'
 export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
   readonly room: RoomOf
   readonly contract: RoomContract | undefined
+  /** How its sockets are spoken to. It is asked when the application is ready, since a later route may say it. */
+  readonly dialect: () => Dialect | undefined
   readonly commands?: object
   readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
   readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
@@ -46,6 +48,9 @@ export interface SocketSettings extends ConnectionLimits, HandshakeLimits, Snaps
 /** Ends that nothing else has a line in the log for. */
 const TOLD: ReadonlySet<End> = new Set(['auth_timeout', 'bad_frame', 'expired_token', 'overloaded', 'rate_limited', 'silent'])
 
+/** What a frame takes in memory beside its bytes, which may be none. */
+const FRAME_COST = 64
+
 const kConnection = Symbol('fastify-rooms.connection')
 type OwnSocket = WebSocket & { [kConnection]: RoomConnection }
 
@@ -60,6 +65,7 @@ export class Sockets implements ConnectionHost {
   readonly #expiry = new Expiry()
   readonly #snapshots: Snapshots
   readonly #interval: number
+  readonly #maxEarly: number
   #draining = false
   #emptied: (() => void) | undefined
   readonly #leaving = new Set<Promise<void>>()
@@ -78,6 +84,7 @@ export class Sockets implements ConnectionHost {
     this.#snapshots = new Snapshots(settings)
     this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
+    this.#maxEarly = settings.maxAuthPayload
     this.#warnSlow = throttled(details => log.warn(details, 'client is too far behind in reading and was cut off'))
   }
 
@@ -86,7 +93,7 @@ export class Sockets implements ConnectionHost {
    * handler waits for something would be lost otherwise.
    */
   serve (route: Route, socket: WebSocket, request: FastifyRequest, reply: FastifyReply): void {
-    const connection = new RoomConnection(socket, request.log, this)
+    const connection = new RoomConnection(socket, request.log, this, route.dialect())
     listen(socket as OwnSocket, connection)
     this.connections.add(connection)
     if (this.#draining) connection.end('restarting')
@@ -109,7 +116,7 @@ export class Sockets implements ConnectionHost {
         connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
       }
 
-      room = nameOf(typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request)))
+      room = this.#rooms.nameOf(typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request)))
       checkRoomName(room)
       if (route.authorize !== undefined) {
         const entry = { user: connection.user, room, params: request.params, request }
@@ -131,6 +138,7 @@ export class Sockets implements ConnectionHost {
       })
       if (route.contract !== undefined && route.commands !== undefined && connection.open) this.#takeCommands(route, route.contract, connection, room, request)
       release(reply)
+      this.#takeEarly(connection)
       if (snapshot) await this.#sendSnapshot(route, connection, room, request)
       if (connection.open) await this.#joined(route, connection, room, request)
     } catch (error) {
@@ -144,7 +152,14 @@ export class Sockets implements ConnectionHost {
     if (!connection.open) return
     this.#keepAlive.add(connection)
     const { degraded, ...standing } = joined
-    connection.write(connectedFrame(connection.id, this.#interval, room, degraded, standing))
+    connection.say(connectedFrame(connection.id, this.#interval, room, degraded, standing))
+  }
+
+  /** Who is not told `connected` in words that it knows speaks as soon as it can, and that is not lost. */
+  #takeEarly (connection: RoomConnection): void {
+    const { early } = connection
+    connection.early = undefined
+    for (const { data, isBinary } of early?.frames ?? []) this.#take(connection, data, isBinary)
   }
 
   #takeCommands (route: Route, contract: RoomContract, connection: RoomConnection, room: string, request: FastifyRequest): void {
@@ -216,30 +231,34 @@ export class Sockets implements ConnectionHost {
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
     if (!connection.spend()) return connection.end('rate_limited')
-    if (connection.rooms.size === 0) {
-      // The first frame that a client gets is the verdict on its token; nothing is answered before.
-      this.counters.ignored++
-      return
-    }
+    // The first frame that a client gets is the verdict on its token; nothing is answered before.
+    if (connection.rooms.size > 0) this.#take(connection, data, isBinary)
+    else if (connection.dialect === undefined || !keep(connection, data, isBinary, this.#maxEarly)) this.counters.ignored++
+  }
+
+  #take (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
+    if (!connection.open) return
+    const { dialect } = connection
     let frame: Record<string, unknown> | undefined
     try {
-      frame = isBinary ? undefined : objectIn(this.#parse(data))
+      if (dialect !== undefined) frame = dialect.command(data, isBinary)
+      else frame = isBinary ? undefined : objectIn(this.#parse(data))
     } catch (error) {
       if (connection.commands === undefined) this.counters.ignored++
-      else connection.write(errorFrame(new errors.FST_ROOMS_INVALID_COMMAND((error as Error).message), undefined))
+      else connection.say(errorFrame(new errors.FST_ROOMS_INVALID_COMMAND((error as Error).message), undefined))
       return
     }
     const id = frame?.id
     if (frame === undefined || !isId(id)) return connection.end('bad_frame')
     if (frame.command === 'WSPing') {
-      connection.write(PONG_FRAME)
+      connection.say(PONG_FRAME)
     } else if (frame.command === 'WSPong') {
       // A sign of life, which it has given by now.
     } else if (connection.commands !== undefined) {
       connection.commands.receive({ command: frame.command, data: frame.data, id })
     } else {
       this.counters.ignored++
-      if (id !== undefined) connection.write(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))
+      if (id !== undefined) connection.say(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))
     }
   }
 
@@ -300,6 +319,15 @@ export function connectionOf (socket: WebSocket): RoomConnection | undefined {
 /** An `onError` that fails must not start over. */
 export function reportTo (hooks: Pick<RoomRouteOptions, 'onError'>, log: FastifyBaseLogger, event: Parameters<Exclude<RoomRouteOptions['onError'], undefined>>[0]): void {
   Promise.resolve(event).then(event => hooks.onError?.(event)).catch(err => log.error({ err }, 'onError failed'))
+}
+
+/** Has a frame wait for the verdict. @returns whether there is room for it */
+function keep (connection: RoomConnection, data: Buffer, isBinary: boolean, most: number): boolean {
+  const early = connection.early ??= { frames: [], bytes: 0 }
+  if (early.bytes + data.length > most) return false
+  early.bytes += data.length + FRAME_COST
+  early.frames.push({ data, isBinary })
+  return true
 }
 
 /** An id comes back in the answer, so it must be small and plain. */

@@ -54,11 +54,10 @@ export class Sender {
   encode (room: string | Room, message: Message): string {
     const { addresses, serializers, maxMessage } = this.#settings
     if (isRoom(room)) addresses.meet(room.contract)
-    addresses.of(nameOf(room))
-    if (!isRoom(room)) return encodeMessage(message, maxMessage)
-    const text = serializers.encode(room.contract, (message ?? {}) as Message)
-    checkSize(text, maxMessage)
-    return text
+    const { dialect, history } = addresses.of(nameOf(room))
+    const text = isRoom(room) ? serializers.encode(room.contract, (message ?? {}) as Message) : encodeMessage(message, maxMessage)
+    if (isRoom(room)) checkSize(text, maxMessage)
+    return dialect === undefined ? text : dialect.encode(text, history !== undefined)
   }
 
   /** When nobody awaits the promise, a rejection is logged and ends nothing. */
@@ -153,7 +152,8 @@ export class Sender {
   #serveAlone (address: Address, text: string, volatile: boolean, id: string): Receipt {
     this.#counters.degraded++
     const members = this.#membersOf(address.channel)
-    members?.send(text, volatile)
+    const frame = address.dialect === undefined ? text : address.dialect.show(text)
+    if (frame !== undefined) members?.send(frame, volatile)
     this.#tellLater(address)
     return { id, subscribers: members !== undefined && members.size > 0 ? 1 : 0, degraded: true }
   }

@@ -25,15 +25,15 @@ export class Snapshots {
   }
 
   /**
-   * @returns the frame
-   * @throws GONE; FST_ROOMS_SNAPSHOT_TIMEOUT, FST_ROOMS_SNAPSHOT_TOO_LARGE, FST_ROOMS_INVALID_MESSAGE; what the work throws
+   * @returns the frame, or undefined where it is not to be said
+   * @throws GONE; FST_ROOMS_SNAPSHOT_TIMEOUT, FST_ROOMS_SNAPSHOT_TOO_LARGE, FST_ROOMS_INVALID_MESSAGE; what the work throws, or the codec
    */
-  async take (connection: RoomConnection, work: () => unknown): Promise<string> {
+  async take (connection: RoomConnection, work: () => unknown): Promise<string | undefined> {
     const data = await new Promise((resolve, reject) => {
       this.#queue.push(() => { this.#run(connection, work).then(resolve, reject) })
       this.#next()
     })
-    return this.#encode(data)
+    return this.#encode(data, connection)
   }
 
   close (): void {
@@ -54,15 +54,16 @@ export class Snapshots {
     }
   }
 
-  #encode (data: unknown): string {
+  #encode (data: unknown, { dialect }: RoomConnection): string | undefined {
     let text: string
     try {
       text = JSON.stringify({ command: 'WSSnapshot', data })
     } catch (cause) {
       throw Object.assign(new errors.FST_ROOMS_INVALID_MESSAGE('what `snapshot` returned cannot be written as JSON.'), { cause })
     }
-    const bytes = Buffer.byteLength(text)
+    const frame = dialect === undefined ? text : dialect.snapshot(text)
+    const bytes = Buffer.byteLength(frame ?? '')
     if (bytes > this.#limits.maxSnapshot) throw new errors.FST_ROOMS_SNAPSHOT_TOO_LARGE(bytes, this.#limits.maxSnapshot)
-    return text
+    return frame
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyRequest, FastifyTypeProvider, RouteGenericInterface } from 'fastify'
+import type { Codec } from './codec.js'
 import type { Connection, HistoryBounds, Hooks, Message } from './index.js'
 
 /**
@@ -33,6 +34,8 @@ export interface RoomDefinition {
   readonly commands?: Readonly<Record<string, CommandDefinition>>
   /** What the rooms keep. @default what the option `history` of the plugin says */
   readonly history?: HistoryBounds
+  /** How the rooms' clients and their broker are spoken to. @default what the option `codec` of the plugin says */
+  readonly codec?: Codec
   /** Who may enter, for all routes that say nothing else. */
   readonly authorize?: Hooks['authorize']
   /** What a new member is to see first, for all routes that say nothing else. */

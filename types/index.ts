@@ -3,8 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterfa
 import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocket'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Broker } from '../lib/brokers/broker.js'
+import type { Codec } from './codec.js'
 import type { AnyContract, CommandHandlers, Room, RoomMessage } from './contract.js'
 
+export type * from './codec.js'
 export type * from './contract.js'
 
 /** What a handler sends to a room. */
@@ -131,6 +133,8 @@ export interface RoomRouteOptions<R extends RouteGenericInterface = RouteGeneric
    * `history` of the plugin, so that all processes know of it, also those that only send. @default nothing
    */
   history?: HistoryBounds | undefined
+  /** How the room's clients and its broker are spoken to. Only where the room is a name, as `history`. @default the plugin's */
+  codec?: Codec | undefined
 }
 
 /** Messages of a room were found to be missing in this process. */
@@ -166,6 +170,8 @@ export interface RoomsOptions extends Hooks {
    * `history` comes first. @default nothing
    */
   history?: HistoryBounds | ((room: string) => HistoryBounds | undefined) | undefined
+  /** How clients, and the broker, are spoken to. The same in all processes. A route's or a contract's own comes first. @default the protocol */
+  codec?: Codec | undefined
   /** How many messages one client may be sent that it has missed. @default 300 */
   maxRecovery?: number | undefined
   /** The same in bytes, and what a process keeps at hand of a room for clients that come back. @default 4194304 */

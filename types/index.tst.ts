@@ -249,7 +249,7 @@ describe('manageWebsocket', () => {
   })
 
   test('takes policies only: what is of the plugin stays with the plugin', () => {
-    expect<keyof Omit<RoomRouteOptions, keyof Hooks>>().type.toBe<'history'>()
+    expect<keyof Omit<RoomRouteOptions, keyof Hooks>>().type.toBe<'history' | 'codec'>()
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { redis: 'redis://127.0.0.1' })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { keepAlive: 1 })
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { authorise: () => true })
