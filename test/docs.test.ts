@@ -112,7 +112,7 @@ t.test('the examples of docs/hooks.md are accepted, and those that are whole app
   const files: Record<string, string> = {}
   for (const { name, code } of DOCS.flatMap(blocks).filter(({ language }) => language === 'js')) {
     const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
-    if (file !== undefined || /from 'fastify(-rooms\/testing)?'/.test(code)) files[file ?? `${name}.mjs`] = code
+    if (file !== undefined || /from 'fastify(-rooms\/(testing|asyncapi))?'/.test(code)) files[file ?? `${name}.mjs`] = code
     else if (/^(hooks|commands)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
@@ -261,7 +261,7 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis', 'zod', 'fastify-type-provider-zod']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder
 }
