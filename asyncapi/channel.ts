@@ -1,5 +1,5 @@
 import type { FastifySchema } from 'fastify'
-import { isContract } from '../lib/contract.js'
+import { isContract, isRoom } from '../lib/contract.js'
 import { CAUSES } from '../lib/protocol.js'
 import type { Served } from '../lib/served.js'
 import type { RoomContract } from '../types/index.js'
@@ -69,12 +69,12 @@ export class Channel {
   #rooms (): { titles: string[], sentences: string[] } {
     const [titles, sentences]: [string[], string[]] = [[], []]
     for (const room of this.#served.rooms) {
-      const name = isContract(room) ? room.pattern : room
-      titles.push(typeof name === 'string' ? name : 'a room that the request decides')
-      const kept = typeof name === 'string' ? this.#served.history(name) : undefined
-      sentences.push(typeof name !== 'string'
+      const name = namedBy(room)
+      titles.push(name ?? 'a room that the request decides')
+      const kept = name === undefined ? undefined : this.#served.history(name)
+      sentences.push(name === undefined
         ? 'Leads to a room that the server chooses by the request.'
-        : `Leads to ${isContract(room) && name.includes(':') ? 'the rooms' : 'the room'} \`${name}\`${kept === undefined ? '.' : `, which keeps its last ${kept.size} messages for ${kept.ttl} ms.`}`)
+        : `Leads to ${isContract(room) && /(^|\/):/.test(name) ? 'the rooms' : 'the room'} \`${name}\`${kept === undefined ? '.' : `, which keeps its last ${kept.size} messages for ${kept.ttl} ms.`}`)
     }
     return { titles, sentences }
   }
@@ -88,7 +88,7 @@ export class Channel {
 
   /** Of the URL: the contract's schema says what they are, or the route's. */
   #parameters (names: string[]): Record<string, unknown> {
-    const given = [this.#schema.params, ...this.#contracts().map(({ definition }) => definition.params)].filter(schema => schema !== undefined)
+    const given = [this.#schema.params, ...this.#served.contracts.map(({ definition }) => definition.params)].filter(schema => schema !== undefined)
     const described = given.flatMap(schema => {
       const { properties } = this.#inline('params', schema, 'the parameters of')
       return Object.entries(properties as Record<string, Record<string, unknown>> ?? {})
@@ -109,21 +109,16 @@ export class Channel {
     }
   }
 
-  #contracts (): RoomContract[] {
-    return this.#served.rooms.filter(isContract)
-  }
-
   #describe (): void {
-    const { route, rooms } = this.#served
+    const { route, rooms, contracts } = this.#served
     const [status, error, ping, pong] = [this.#message(statusFrame(STATUSES)), this.#message(ERROR), this.#message(PING), this.#message(PONG)]
     if (this.#guarded) {
       const token = this.#message(TOKEN)
       this.#operation('receive', 'enter', 'Says who it is', [token], { messages: [status], security: false })
     }
-    for (const room of rooms) {
-      if (isContract(room)) this.#contract(room, error)
-      else this.#operation('send', 'message', 'Tells the room something', [this.#message(anyFrame(this.#beside(room)))])
-    }
+    for (const contract of contracts) this.#contract(contract, error)
+    const plain = rooms.find(room => typeof room === 'string') ?? rooms.find(room => typeof room === 'function' && !isContract(room))
+    if (plain !== undefined) this.#operation('send', 'message', 'Tells the room something', [this.#message(anyFrame(this.#beside(plain)))])
     if (route.snapshot !== undefined) this.#operation('send', 'snapshot', 'Shows a new member the room', [this.#message(SNAPSHOT)])
     this.#operation('send', 'status', 'Says what has become of the socket', [status])
     this.#operation('send', 'error', 'Says that a command was not carried out', [error])
@@ -145,10 +140,10 @@ export class Channel {
     }
   }
 
-  #beside (room: Served['rooms'][number]): Record<string, unknown> {
-    const name = isContract(room) ? room.pattern : room
-    const kept = typeof name === 'string' && this.#served.history(name) !== undefined
-    return { ...kept && NUMBERED, ...this.#served.rooms.length > 1 && ADDRESSED }
+  /** What a message has beside its data, which depends on the room and on the route. */
+  #beside (room: ServedRoom): Record<string, unknown> {
+    const name = namedBy(room)
+    return { ...name !== undefined && this.#served.history(name) !== undefined && NUMBERED, ...this.#served.several && ADDRESSED }
   }
 
   #message (message: MessageObject, ...name: string[]): Ref {
@@ -194,4 +189,12 @@ export class Channel {
     const { schema: made } = transform({ schema: given, url, route, openapiObject: { openapi: '3.1.0' } })
     return kind === 'response' ? (made.response as Record<string, unknown>)['200'] : made[kind]
   }
+}
+
+type ServedRoom = Served['rooms'][number]
+
+/** The name of the room, or the pattern of its name; undefined where the request decides. */
+function namedBy (room: ServedRoom): string | undefined {
+  if (isContract(room)) return room.pattern
+  return isRoom(room) ? room.name : typeof room === 'string' ? room : undefined
 }

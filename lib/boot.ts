@@ -61,7 +61,10 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
     if (route.contract !== undefined) checkParameters(route.contract, options.url)
     unchecked.push({ route, url: options.url, instance: this })
-    servedBy(app).push({ url: options.url, options, instance: this, route, rooms: [route.contract ?? route.room], history: name => addresses.of(name).history })
+    const { contract, room } = route
+    servedBy(app).push({
+      url: options.url, options, instance: this, route, rooms: [contract ?? room], contracts: contract === undefined ? [] : [contract], several: false, history: name => addresses.of(name).history
+    })
   }
 
   return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { (request as ReplyingRequest)[kReply] = reply } }

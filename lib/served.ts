@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { HistoryBounds, RoomContract, RoomOf } from '../types/index.js'
+import type { HistoryBounds, Room, RoomContract, RoomOf } from '../types/index.js'
 import type { Route } from './route.js'
 
 /** A route that leads to rooms, for those who describe it: fastify-rooms/asyncapi does. */
@@ -11,7 +11,11 @@ export interface Served {
   readonly instance: FastifyInstance
   readonly route: Route
   /** What `manageWebsocket` was given. */
-  readonly rooms: ReadonlyArray<RoomContract | RoomOf>
+  readonly rooms: ReadonlyArray<RoomContract | Room | RoomOf>
+  /** All that say what goes over its sockets. */
+  readonly contracts: readonly RoomContract[]
+  /** Whether messages say which room they were sent to. */
+  readonly several: boolean
   /** What the rooms of this name, or pattern, keep. */
   readonly history: (name: string) => HistoryBounds | undefined
 }

@@ -157,14 +157,16 @@ t.test('a room of one contract that two routes lead to is described by the same 
 })
 
 t.test('a route that leads to several rooms is one channel, whose messages say where they were sent', async t => {
+  const news = defineRoom('news', { messages: { HEADLINE: Type.String() } })
   const app = await describe(t, app => {
     app.addSchema({ $id: 'student', type: 'object', properties: { id: { type: 'string' } } })
     app.get('/ws', { websocket: true }, app.manageWebsocket('one'))
     const [served] = servedBy(app)
-    servedBy(app).splice(0, 2, { ...served as Served, rooms: ['one', stand] })
+    servedBy(app).splice(0, 2, { ...served as Served, rooms: ['one', stand, news()], contracts: [stand, news], several: true })
   })
   const channel = channelsOf(app.asyncapi()).ws
-  t.match(channel, { title: 'one, stand/:standId', 'x-rooms': ['one', 'stand/:standId'] })
+  t.match(channel, { title: 'one, stand/:standId, news', 'x-rooms': ['one', 'stand/:standId', 'news'] })
+  t.ok(channel?.messages.HEADLINE)
   t.ok(channel?.messages.message?.payload.properties.room)
   t.ok(channel?.messages.UPDATE_USER?.payload.properties.room)
   t.strictSame(await diagnosticsOf(app.asyncapi()), [])
