@@ -10,6 +10,7 @@ import { checkRoomName } from './name.js'
 import type { Addresses } from './address.js'
 import { connectionOf, onError } from './route.js'
 import type { Route, Sockets } from './route.js'
+import { servedBy } from './served.js'
 import type { Serializers } from './serializers.js'
 import { validated } from './validate.js'
 
@@ -61,6 +62,10 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
     if (route.contract !== undefined) checkParameters(route.contract, options.url)
     unchecked.push({ route, url: options.url, instance: this })
+    const { contract, room } = route
+    servedBy(app).push({
+      url: options.url, options, instance: this, route, rooms: [contract ?? room], contracts: contract === undefined ? [] : [contract], several: false, history: name => addresses.of(name).history
+    })
   }
 
   return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { (request as ReplyingRequest)[kReply] = reply } }

@@ -32,6 +32,20 @@ export const errors = {
     "The contract of the rooms '%s' cannot be used: %s.", 500, TypeError
   ),
 
+  // fastify-rooms/asyncapi: the document cannot be made, or not in this form.
+  FST_ROOMS_ASYNCAPI_SCHEMA: createError(
+    'FST_ROOMS_ASYNCAPI_SCHEMA',
+    'The schema of %s cannot be described: %s.', 500, TypeError
+  ),
+  FST_ROOMS_ASYNCAPI_NOT_READY: createError(
+    'FST_ROOMS_ASYNCAPI_NOT_READY',
+    'app.asyncapi() was called before the application is ready, and routes may still be missing. Call it after `await app.ready()`.'
+  ),
+  FST_ROOMS_ASYNCAPI_NO_YAML: createError(
+    'FST_ROOMS_ASYNCAPI_NO_YAML',
+    'YAML is written by the package yaml, which is not installed. Run `npm install yaml`.', 501
+  ),
+
   // Sending: the call that made the mistake, or met the fault, is rejected.
   FST_ROOMS_INVALID_ROOM: createError(
     'FST_ROOMS_INVALID_ROOM',

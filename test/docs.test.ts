@@ -114,7 +114,7 @@ t.test('the examples of docs/hooks.md are accepted, and those that are whole app
   const documents = DOCS.filter(name => name !== 'docs/migration.md') // whose programs listen: the next test runs them
   for (const { name, code } of documents.flatMap(blocks).filter(({ language }) => language === 'js')) {
     const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
-    if (file !== undefined || /from 'fastify(-rooms\/testing)?'/.test(code)) files[file ?? `${name}.mjs`] = code
+    if (file !== undefined || /from 'fastify(-rooms\/(testing|asyncapi))?'/.test(code)) files[file ?? `${name}.mjs`] = code
     else if (/^(hooks|commands)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
@@ -301,7 +301,8 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  for (const name of ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client']) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  const modules = ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client', 'zod', 'fastify-type-provider-zod']
+  for (const name of modules) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { REPOSITORY } from './pack.js'
+import { declarations, entries } from './types.js'
 
 const MAX_SIZE = 150_000 // bytes, compressed
 
@@ -8,10 +9,10 @@ const DOCUMENTS = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md']
 
 export const contents = {
   'it holds what belongs there, and nothing else' ({ folder }) {
-    const expected = new Set(['package.json', ...compiled(), ...documents()])
+    const expected = new Set(['package.json', ...compiled('.js'), ...declared(), ...documents()])
     const packed = new Set(filesIn(folder))
     const missing = [...expected].filter(file => !packed.has(file))
-    const unwanted = [...packed].filter(file => !expected.has(file))
+    const unwanted = [...packed].filter(file => !expected.has(file) && !compiled('.d.ts').includes(file))
     if (missing.length === 0 && unwanted.length === 0) return
     throw new Error([
       ...missing.map(file => `${file} is missing: run \`npm run build\`, then look at "files" in package.json`),
@@ -25,12 +26,19 @@ export const contents = {
   }
 }
 
+/** Declarations that an entry point leads to. Others are of no use: nobody can import what they declare. */
+function declared () {
+  const found = new Set()
+  for (const entry of entries(REPOSITORY)) declarations(join(REPOSITORY, entry), found)
+  return [...found].map(file => relative(REPOSITORY, file).replaceAll('\\', '/'))
+}
+
 /** What the compiler makes of each source. A file in dist without one is left over from an older build. */
-function compiled () {
-  const folders = ['lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
+function compiled (extension) {
+  const folders = ['asyncapi', 'lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
   const types = filesIn(join(REPOSITORY, 'types')).filter(file => /(?<!\.tst)\.ts$/.test(file)).map(file => `types/${file}`)
   const sources = ['index.ts', ...types, ...folders]
-  return sources.flatMap(source => ['.js', '.d.ts'].map(extension => `dist/${source.replace(/\.ts$/, extension)}`))
+  return sources.map(source => `dist/${source.replace(/\.ts$/, extension)}`)
 }
 
 /** Pages of measurements and of comparisons are long, and of use to those who look at the repository. */

@@ -20,13 +20,13 @@ export const types = {
 }
 
 /** @returns {string[]} the declaration file of each entry point */
-function entries (folder) {
+export function entries (folder) {
   const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   return Object.values(exports).map(({ types }) => types).filter(types => types !== undefined)
 }
 
 /** Adds a declaration file, and those that it imports or exports from, as far as they are in the package. */
-function declarations (file, found) {
+export function declarations (file, found) {
   if (found.has(file)) return
   found.add(file)
   for (const { fileName } of ts.preProcessFile(readFileSync(file, 'utf8')).importedFiles) {

@@ -1,11 +1,13 @@
 const assert = require('node:assert/strict')
 const Fastify = require('fastify')
 const fastifyRooms = require('fastify-rooms')
+const fastifyRoomsAsyncapi = require('fastify-rooms/asyncapi')
 const { connect, TestBus } = require('fastify-rooms/testing')
 
 assert.equal(typeof fastifyRooms, 'function')
 assert.equal(fastifyRooms.default, fastifyRooms)
 assert.equal(fastifyRooms.fastifyRooms, fastifyRooms)
+assert.equal(typeof fastifyRoomsAsyncapi, 'function')
 assert.equal(require('fastify-rooms/package.json').name, 'fastify-rooms')
 
 async function main () {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
+import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
 import { connect, RefusedError, TestBus } from 'fastify-rooms/testing'
 
 assert.equal(typeof fastifyRooms, 'function')
@@ -22,6 +23,16 @@ const heard = await new Promise((resolve, reject) => {
 assert.deepEqual(heard, { command: 'HELLO' })
 
 await app.close()
+
+// Neither yaml nor the React component is installed here.
+const described = Fastify()
+await described.register(fastifyRooms)
+await described.register(fastifyRoomsAsyncapi, { asyncapi: { info: { title: 'Consumer', version: '1.0.0' } } })
+described.get('/cdr', { websocket: true }, described.manageWebsocket('cdr', { authenticate: false }))
+assert.match((await described.inject('/asyncapi')).body, /npm install @asyncapi\/react-component/)
+assert.equal((await described.inject('/asyncapi/json')).json().channels.cdr.address, '/cdr')
+assert.equal((await described.inject('/asyncapi/yaml')).statusCode, 501)
+await described.close()
 
 const bus = new TestBus()
 const [one, other] = await Promise.all(['one', 'other'].map(async name => {

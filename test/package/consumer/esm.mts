@@ -1,5 +1,7 @@
 import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
+import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
+import type { AsyncapiDocument } from 'fastify-rooms/asyncapi'
 import { connect, TestBus } from 'fastify-rooms/testing'
 import type { Client, Delivery, Fault, TestBroker } from 'fastify-rooms/testing'
 import type { Broker, Connection, Message, Receipt, RoomsOptions, User } from 'fastify-rooms'
@@ -21,6 +23,12 @@ app.patch('/cdr', async (request, reply) => {
   // @ts-expect-error Without @fastify/jwt there is no such method.
   await request.jwtVerify()
 })
+
+await app.register(fastifyRoomsAsyncapi, { asyncapi: { info: { title: 'Consumer', version: '1.0.0' } } })
+export const document: AsyncapiDocument = app.asyncapi()
+export const text: string = app.asyncapi({ yaml: true })
+// @ts-expect-error Without a version, no document is valid.
+await app.register(fastifyRoomsAsyncapi, { asyncapi: { info: { title: 'Consumer' } } })
 
 const bus = new TestBus()
 const testBroker: TestBroker = bus.broker()
