@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { GapEvent, History, Position } from '../types/index.js'
+import type { GapEvent, History, Position, RoomContract } from '../types/index.js'
 import type { Address } from './address.js'
 import { Channels } from './channel.js'
 import type { RoomConnection } from './connection.js'
@@ -10,7 +10,7 @@ import type { HistorySettings } from './history.js'
 import { isMessage, isResync, isVolatile, unsealed } from './protocol.js'
 import { Resyncs } from './resync.js'
 import { Room } from './room.js'
-import type { Joined, RoomHost } from './room.js'
+import type { Entrant, RoomHost } from './room.js'
 import { Sender } from './sender.js'
 import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
@@ -90,28 +90,31 @@ export class RoomTable implements RoomHost {
   }
 
   /**
-   * Makes a connection a member, and calls `announce` in the same turn.
+   * Makes a connection a member, and announces it in the same turn.
    * @param from where a client that comes back says that it stood
    * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  async join (name: string, connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
+  async join (name: string, entrant: Entrant, from: Position | undefined): Promise<void> {
     const room = this.#open(this.#settings.addresses.of(name))
-    await room.join(connection, from, joined => {
-      connection.rooms.add(name)
-      this.#report(room)
-      announce(joined)
-    })
+    await room.join(entrant, from)
+  }
+
+  /** Takes a connection out of one of its rooms: what was sent before still comes. */
+  leave (name: string, connection: RoomConnection): void {
+    const room = this.#roomOf(name)
+    room.members.flush()
+    if (connection.rooms.delete(name)) room.leave(connection) // it may have been too slow for that, and has left them all
   }
 
   /** Takes a connection out of all its rooms. */
   leaveAll (connection: RoomConnection): void {
-    for (const name of connection.rooms) {
-      const { channel } = this.#settings.addresses.of(name)
-      const room = this.#rooms.get(channel) as Room // there is one for as long as it has a member
-      room.leave(connection)
-      this.#report(room)
-    }
+    for (const name of connection.rooms) this.#roomOf(name).leave(connection)
     connection.rooms.clear()
+  }
+
+  /** What the rooms of a contract keep, also where none of this application's routes has told. */
+  meet (contract: RoomContract): void {
+    this.#settings.addresses.meet(contract)
   }
 
   async count (name: string): Promise<number> {
@@ -151,6 +154,10 @@ export class RoomTable implements RoomHost {
     this.#rooms.delete(address.channel)
   }
 
+  changed ({ address, members }: Room): void {
+    this.#settings.broker.report(address.channel, members.size)
+  }
+
   gap (event: GapEvent): void {
     try {
       this.#settings.onGap?.(event)
@@ -167,8 +174,9 @@ export class RoomTable implements RoomHost {
     return room
   }
 
-  #report ({ address, members }: Room): void {
-    this.#settings.broker.report(address.channel, members.size)
+  #roomOf (name: string): Room {
+    const { channel } = this.#settings.addresses.of(name)
+    return this.#rooms.get(channel) as Room // there is one for as long as it has a member
   }
 
   /** What comes from a broker is not trusted: it is looked at once, here, and not for each member. */
