@@ -473,6 +473,21 @@ t.test('snapshots', async t => {
     t.strictSame(commandsOf(client).slice(2), [['joined', { status: 'joined', rooms: { b: {} } }, undefined], ['WSSnapshot', 'of b', 'b'], ['M', 1, 'desk'], ['M', 2, 'b']])
   })
 
+  t.test('what is sent to the socket alone keeps its place among the messages of its rooms', async t => {
+    const { enter, send, gate, connection } = await buildWithSnapshots(t, ['b'])
+    const client = await enter()
+    await client.expectMessage('WSSnapshot')
+    const joining = connection().join('b')
+    await gate('b').reached
+    send('desk', 1)
+    connection().send({ command: 'M', data: 2 })
+    send('b', 3)
+    gate('b').open()
+    await joining
+    await settled(client)
+    t.strictSame(heard(client).slice(1), ['b of b', 'desk 1', 'undefined 2', 'b 3'])
+  })
+
   t.test('who leaves while one is taken is sent neither it nor what waited for it, and all else', async t => {
     const { enter, send, gate, connection, calls } = await buildWithSnapshots(t, ['b', 'c'])
     const client = await enter()
@@ -739,6 +754,22 @@ t.test('a resync says which rooms are meant, and comes once for all of them', as
   t.strictSame(commandsOf(client).slice(1).map(([command, , room]) => [command, room]), [['resync', 'a'], ['resync', 'b'], ['resync', 'c'], ['resync', 'd']])
 })
 
+t.test('a socket that waits to be told of one room is told of another, too, that stands elsewhere meanwhile', async t => {
+  const { bus, enter, send } = await build(t, { rooms: ['a', 'kept', 'b'] })
+  const client = await enter()
+  await send('kept', 1)
+  bus.missed('a')
+  await client.expectStatus('resync')
+  bus.missed('b')
+  bus.forget('kept')
+  bus.missed('kept')
+  await client.expectStatus('epoch')
+  await send('kept', 2)
+  await client.expectMessage({ room: 'kept', data: 2 })
+  t.same(commandsOf(client).filter(([command]) => command === 'resync').map(([, , room]) => room).sort(), ['a', 'b', 'kept'])
+  t.match(client.positions, { kept: { seq: 1 } })
+})
+
 t.test('a room that was left meanwhile is told no resync', async t => {
   const { bus, enter, connection } = await build(t)
   const client = await enter()
@@ -787,6 +818,36 @@ t.test('a client that does not read is cut off, out of all its rooms', async t =
   t.ok([1006, 4413].includes((await endingOf(client)).code))
   await until(() => members === 0)
   t.match(app.ws.stats(), { rooms: 0, members: 0, ended: { too_slow: 1 } })
+})
+
+t.test('a socket that is cut off for what was sent before it leaves has left all its rooms, once', async t => {
+  let connection: Connection | undefined
+  const { app, url } = await createApp(t, {
+    rooms: { maxMessage: 100_000, maxBuffered: 600_000, maxSnapshot: 100 },
+    setup: app => { app.get('/ws', { websocket: true }, app.manageWebsocket(['a', 'b'], { authenticate: false, onJoin: event => { connection = event.connection } })) }
+  })
+  const other = await open(t, url.replace('/cdr/users/ws', '/ws'))
+  await other.next()
+  const client = await open(t, url.replace('/cdr/users/ws', '/ws'))
+  await client.next()
+  await until(() => app.ws.stats().members === 4)
+  client.socket.pause()
+  const long = 'x'.repeat(50_000) // more than one of them in a turn waits for its end
+  const behind = (): boolean => [...app.websocketServer.clients].some(({ bufferedAmount }) => bufferedAmount > 500_000)
+  while (!behind()) {
+    app.ws.sendToRoom('a', { command: 'M', data: long })
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  while (app.ws.stats().members === 4) {
+    app.ws.sendToRoom('a', { command: 'M', data: long })
+    await connection?.leave('a')
+    await connection?.join('a')
+  }
+  client.socket.resume()
+  await client.closed
+  await app.ws.sendToRoom('a', { command: 'M', data: 'last' })
+  await until(() => other.frames.at(-1)?.data as unknown === 'last')
+  t.match(app.ws.stats(), { rooms: 2, members: 2, ended: { too_slow: 1 } })
 })
 
 t.test('commands', async t => {
