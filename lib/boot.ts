@@ -1,21 +1,27 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
-import type { Room, RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
-import { isContract } from './contract.js'
+import type { Room, RoomContract, RoomRouteOptions, RoomSource } from '../types/index.js'
+import { isContract, isRoom, nameOf } from './contract.js'
 import type { Dialect } from './dialect.js'
 import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
 import type { ResolvedOptions } from './options.js'
 import { checkRoomName } from './name.js'
 import type { Addresses } from './address.js'
+import type { Destination, Route, Taker } from './policy.js'
 import { connectionOf, onError } from './route.js'
-import type { Route, Sockets } from './route.js'
+import type { Sockets } from './route.js'
 import { servedBy } from './served.js'
 import type { Serializers } from './serializers.js'
 import { validated } from './validate.js'
 
-/** Of routes with and without a contract. */
-type GivenOptions = RoomRouteOptions & { commands?: Record<string, unknown> | undefined }
+/** Of all kinds of routes. */
+type GivenOptions = RoomRouteOptions & { commands?: Record<string, unknown> | undefined, contracts?: readonly unknown[] | undefined }
+
+/** What a route was made of. */
+interface Origin {
+  readonly sources: readonly RoomSource[]
+}
 
 const kReply = Symbol('fastify-rooms.reply')
 type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
@@ -24,7 +30,7 @@ const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', '
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
 export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, serializers: Serializers) {
-  const routes = new WeakMap<object, Route>()
+  const routes = new WeakMap<object, Route & Origin>()
   const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
 
   // `authenticate` needs a reply, which @fastify/websocket does not hand to handlers.
@@ -33,22 +39,19 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
   app.addHook('onReady', async () => {
     // Only now: @fastify/jwt may be registered after the route.
     for (const { route, url, instance } of unchecked) {
-      if (route.contract !== undefined) serializers.compile(route.contract)
+      for (const contract of route.contracts) serializers.compile(contract)
       if (route.authenticate === 'jwt' && !instance.hasRequestDecorator('jwtVerify')) throw new errors.FST_ROOMS_NO_JWT(url)
     }
   })
 
-  function manageWebsocket (room: RoomOf | RoomContract, given: GivenOptions = {}): WebsocketHandler {
+  function manageWebsocket (rooms: RoomSource | readonly RoomSource[], given: GivenOptions = {}): WebsocketHandler {
     const own = checkRouteOptions(given)
-    if (typeof room !== 'function') checkRoomName(room)
-    const contract = isContract(room) ? room : undefined
-    checkCommands(contract, own.commands)
-    if (contract !== undefined) addresses.meet(contract)
-    if (typeof room !== 'function') addresses.declare(room, own)
-    else if (own.history !== undefined) invalid('history', 'of a route needs a room with a fixed name. Give the plugin a function `history(room)`, which every process can ask, or put it into a contract')
-    else if (own.codec !== undefined) invalid('codec', 'of a route needs a room with a fixed name. Give it to the plugin, or put it into a contract')
-    const dialect = (): Dialect | undefined => typeof room === 'function' ? addresses.dialectOf(contract) : addresses.of(room).dialect
-    const route = { ...resolveRoute(contract === undefined ? room as RoomOf : roomOf(contract), { ...policiesOf(contract), ...own }, options, contract), dialect }
+    const sources = (Array.isArray(rooms) ? rooms : [rooms]) as readonly RoomSource[]
+    const several = Array.isArray(rooms)
+    const dialect = several ? () => undefined : () => dialectTo(sources[0] as RoomSource, addresses)
+    const route = { ...resolveRoute(sources, several, own, options), dialect }
+    for (const contract of route.contracts) addresses.meet(contract)
+    declare(sources, several, own, addresses)
     const handler: WebsocketHandler = (socket, request) => {
       sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
     }
@@ -60,11 +63,10 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     const route = routes.get(options.wsHandler ?? options.handler)
     if (route === undefined) return
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
-    if (route.contract !== undefined) checkParameters(route.contract, options.url)
+    for (const room of route.sources) if (isContract(room)) checkParameters(room, options.url)
     unchecked.push({ route, url: options.url, instance: this })
-    const { contract, room } = route
     servedBy(app).push({
-      url: options.url, options, instance: this, route, rooms: [contract ?? room], contracts: contract === undefined ? [] : [contract], several: false, history: name => addresses.of(name).history
+      url: options.url, options, instance: this, route, rooms: route.sources, contracts: route.contracts, several: route.several, history: name => addresses.of(name).history
     })
   }
 
@@ -74,17 +76,46 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
 /** Without context takeover, and with one window for all, a message is compressed once and not once for each member. */
 const SHARED_DEFLATE = { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false }
 
-/** The room that a request's parameters name. */
-function roomOf (contract: RoomContract): (request: FastifyRequest) => string {
-  const { params: schema } = contract.definition
-  const called = contract as (params: unknown) => Room
-  return request => called(schema === undefined ? request.params : validated(request, schema, request.params)).name
+/** @throws FST_ROOMS_INVALID_ROOM */
+function destinationOf (source: RoomSource): Destination {
+  if (isContract(source)) return roomOf(source)
+  if (typeof source !== 'function') checkRoomName(nameOf(source as string | Room))
+  return source as Destination
 }
 
-/** What a contract says of who may enter, for routes that do not say it. */
-function policiesOf (contract: RoomContract | undefined): RoomRouteOptions {
-  const { authorize, snapshot } = contract?.definition ?? {}
-  return { ...authorize !== undefined && { authorize }, ...snapshot !== undefined && { snapshot } }
+/** The room that a request's parameters name. */
+function roomOf (contract: RoomContract): (request: FastifyRequest) => Room {
+  const { params: schema } = contract.definition
+  const called = contract as (params: unknown) => Room
+  return request => called(schema === undefined ? request.params : validated(request, schema, request.params))
+}
+
+/** Each once, in the order in which they were given. @throws FST_ROOMS_INVALID_OPTION */
+function contractsOf (sources: readonly RoomSource[], more: readonly unknown[]): RoomContract[] {
+  const contracts = new Set<RoomContract>()
+  for (const source of sources) {
+    if (isContract(source)) contracts.add(source)
+    else if (isRoom(source)) contracts.add(source.contract)
+  }
+  for (const contract of more) contracts.add(isContract(contract) ? contract : invalid('contracts', 'must be an array of contracts'))
+  return [...contracts]
+}
+
+/**
+ * What a route says of a room that all processes must know.
+ * @throws FST_ROOMS_INVALID_OPTION where that is not by the room's name
+ */
+function declare (sources: readonly RoomSource[], several: boolean, own: GivenOptions, addresses: Addresses): void {
+  const [room] = sources
+  if (!several && typeof room === 'string') addresses.declare(room, own)
+  else if (own.history !== undefined) invalid('history', 'of a route needs a room with a fixed name, and one only. Give the plugin a function `history(room)`, which every process can ask, or put it into a contract')
+  else if (own.codec !== undefined) invalid('codec', 'of a route needs a room with a fixed name, and one only. Give it to the plugin, or put it into a contract')
+}
+
+/** How the sockets of a route to one room are spoken to. */
+function dialectTo (source: RoomSource, addresses: Addresses): Dialect | undefined {
+  if (isContract(source)) return addresses.dialectOf(source)
+  return typeof source === 'function' ? addresses.dialectOf(undefined) : addresses.of(nameOf(source as string | Room)).dialect
 }
 
 /** @throws FST_ROOMS_INVALID_CONTRACT when the route does not say which of the rooms is meant */
@@ -94,22 +125,57 @@ function checkParameters ({ pattern }: RoomContract, url: string): void {
   if (missing !== undefined) throw new errors.FST_ROOMS_INVALID_CONTRACT(pattern, `the route '${url}' has no parameter ${missing}`)
 }
 
-/** @throws FST_ROOMS_INVALID_OPTION when a command has no handler, or a handler no command */
-function checkCommands (contract: RoomContract | undefined, handlers: Record<string, unknown> | undefined): void {
-  const [defined, given] = [contract?.definition.commands ?? {}, handlers ?? {}]
-  if (handlers !== undefined && contract === undefined) invalid('commands', 'needs a contract: see docs/contracts.md')
-  for (const command of Object.keys(given)) {
-    if (!Object.hasOwn(defined, command)) invalid(`commands.${command}`, 'is no command of the contract')
-    if (typeof given[command] !== 'function') invalid(`commands.${command}`, 'must be a function')
+/**
+ * The handlers of the contracts' commands: by the command, or, where there may be several rooms, by the contract's
+ * pattern first.
+ * @throws FST_ROOMS_INVALID_OPTION when a command has no handler, or a handler no command
+ */
+function takersOf (contracts: readonly RoomContract[], several: boolean, commands: Record<string, unknown> | undefined): Taker[] {
+  if (!several) {
+    const [contract] = contracts
+    if (contract === undefined && commands !== undefined) invalid('commands', 'needs a contract: see docs/contracts.md')
+    return contract === undefined ? [] : taking(contract, 'commands', commands)
   }
-  for (const command of Object.keys(defined)) {
-    if (!Object.hasOwn(given, command)) invalid(`commands.${command}`, 'has no handler, though the contract has the command')
+  const patterns = contracts.map(({ pattern }) => pattern)
+  for (const pattern of Object.keys(commands ?? {})) {
+    if (!patterns.includes(pattern)) invalid(`commands['${pattern}']`, 'is the pattern of no contract of this route')
   }
+  for (const pattern of patterns) {
+    if (patterns.indexOf(pattern) !== patterns.lastIndexOf(pattern)) invalid('contracts', `has two contracts with the pattern '${pattern}'`)
+  }
+  return contracts.flatMap(contract => taking(contract, `commands['${contract.pattern}']`, commands?.[contract.pattern]))
 }
 
-function resolveRoute (room: RoomOf, given: GivenOptions, options: ResolvedOptions, contract: RoomContract | undefined): Omit<Route, 'dialect'> {
-  const hooks = HOOKS.map(hook => [hook, given[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
-  return { room, contract, ...given.commands !== undefined && { commands: given.commands }, authenticate: 'jwt', ...Object.fromEntries(hooks) }
+function taking (contract: RoomContract, name: string, handlers: unknown): Taker[] {
+  const [defined, given] = [contract.definition.commands ?? {}, (handlers ?? {}) as Record<string, unknown>]
+  for (const command of Object.keys(given)) {
+    if (!Object.hasOwn(defined, command)) invalid(`${name}.${command}`, 'is no command of the contract')
+    if (typeof given[command] !== 'function') invalid(`${name}.${command}`, 'must be a function')
+  }
+  for (const command of Object.keys(defined)) {
+    if (!Object.hasOwn(given, command)) invalid(`${name}.${command}`, 'has no handler, though the contract has the command')
+  }
+  return Object.keys(defined).length === 0 ? [] : [{ contract, handlers: given as Taker['handlers'] }]
+}
+
+function resolveRoute (sources: readonly RoomSource[], several: boolean, own: GivenOptions, options: ResolvedOptions): Omit<Route, 'dialect'> & Origin {
+  if (sources.length > options.maxRooms) invalid('maxRooms', `(${options.maxRooms}) is less than the ${sources.length} rooms of a route`)
+  if (own.contracts !== undefined && !several) invalid('contracts', 'needs a route whose sockets may be in several rooms. Give manageWebsocket() an array')
+  const contracts = contractsOf(sources, own.contracts ?? [])
+  if (several && [options, ...contracts.map(({ definition }) => definition)].some(({ codec }) => codec !== undefined)) {
+    invalid('codec', 'is for sockets in one room: those that may be in several are told of each frame in which, as the protocol has it. Give manageWebsocket() a room, not an array')
+  }
+  const hooks = HOOKS.map(hook => [hook, own[hook] ?? options[hook]]).filter(([, value]) => value !== undefined)
+  return {
+    sources,
+    destinations: sources.map(destinationOf),
+    several,
+    contracts,
+    takers: takersOf(contracts, several, own.commands),
+    own: { ...own.authorize !== undefined && { authorize: own.authorize }, ...own.snapshot !== undefined && { snapshot: own.snapshot } },
+    authenticate: 'jwt',
+    ...Object.fromEntries(hooks)
+  }
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */

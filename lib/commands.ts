@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import type { Command, RoomContract } from '../types/index.js'
 import type { RoomConnection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { errors } from './errors.js'
-import { errorFrame, replyFrame } from './protocol.js'
+import type { Taker } from './policy.js'
+import { errorFrame, labelled, replyFrame } from './protocol.js'
 import type { Serializers } from './serializers.js'
 import { Mismatch, validated } from './validate.js'
 
@@ -12,14 +12,21 @@ export interface CommandLimits {
   maxCommands: number
 }
 
-type Handler = (command: Command) => unknown
-
 /** What a client asks for. */
 interface Call {
   readonly command: unknown
   readonly data: unknown
   /** Comes back with the reply, where one is wanted. */
   readonly id: string | number | undefined
+  /** Which of its rooms is meant, where a socket may be in several. */
+  readonly room: unknown
+}
+
+/** To whom a call goes. */
+interface Addressee {
+  readonly taker: Taker
+  /** Undefined where a client in several rooms has named none, and there is more than one, or none. */
+  readonly room: string | undefined
 }
 
 /** A handler that is at work. */
@@ -55,25 +62,23 @@ export class CommandHost {
  */
 export class Commands {
   readonly #host: CommandHost
-  readonly #contract: RoomContract
-  readonly #handlers: Readonly<Record<string, Handler>>
+  readonly #takers: readonly Taker[]
   readonly #connection: RoomConnection
-  readonly #room: string
   readonly #request: FastifyRequest
-  readonly #failed: (error: unknown) => void
+  readonly #failed: (room: string | undefined, error: unknown) => void
   readonly #waiting: Call[] = []
   #work: Work | undefined
 
-  /** @param failed is told of faults of handlers, which clients do not hear of */
+  /**
+   * @param takers one, or more where the socket may be in several rooms
+   * @param failed is told of faults of handlers, which clients do not hear of
+   */
   constructor (
-    host: CommandHost, contract: RoomContract, handlers: Readonly<Record<string, Handler>>, connection: RoomConnection, room: string,
-    request: FastifyRequest, failed: (error: unknown) => void
+    host: CommandHost, takers: readonly Taker[], connection: RoomConnection, request: FastifyRequest, failed: (room: string | undefined, error: unknown) => void
   ) {
     this.#host = host
-    this.#contract = contract
-    this.#handlers = handlers
+    this.#takers = takers
     this.#connection = connection
-    this.#room = room
     this.#request = request
     this.#failed = failed
   }
@@ -99,12 +104,16 @@ export class Commands {
     if (call !== undefined) this.#answer(call)
   }
 
-  async #answer ({ command, data, id }: Call): Promise<void> {
+  async #answer (call: Call): Promise<void> {
+    const { command, id } = call
+    let room: string | undefined
     try {
-      const reply = this.#worded(command as string, await this.#run(command, data), id)
-      if (reply !== undefined) this.#connection.write(reply)
+      const addressee = this.#addressee(call)
+      room = addressee.room
+      const reply = this.#worded(command as string, await this.#run(call, addressee), id)
+      if (reply !== undefined) this.#connection.write(this.#named(reply, room))
     } catch (error) {
-      this.#connection.say(errorFrame(this.#told(error), id))
+      this.#connection.say(this.#named(errorFrame(this.#told(error, room), id), room))
     } finally {
       this.#work = undefined
       this.#next()
@@ -118,15 +127,38 @@ export class Commands {
     return id === undefined ? undefined : replyFrame(command, reply, id)
   }
 
+  #named (frame: string, room: string | undefined): string {
+    return this.#connection.labelled && room !== undefined ? labelled(frame, room) : frame
+  }
+
+  /**
+   * In several rooms, the one that the client names counts, and it must be in it. A command without a room goes to the
+   * first contract that has it.
+   */
+  #addressee ({ command, room: named }: Call): Addressee {
+    const { memberships, rooms } = this.#connection
+    const [first] = this.#takers as [Taker]
+    if (memberships === undefined) return { taker: first, room: [...rooms][0] }
+    if (named === undefined) {
+      const taker = this.#takers.find(({ handlers }) => Object.hasOwn(handlers, command as string)) ?? first
+      const [room, ...others] = [...rooms].filter(room => memberships.contractOf(room) === taker.contract)
+      return { taker, room: others.length === 0 ? room : undefined }
+    }
+    if (typeof named !== 'string' || !rooms.has(named)) throw new errors.FST_ROOMS_NOT_IN_ROOM(JSON.stringify(String(named).slice(0, 40)))
+    const taker = this.#takers.find(({ contract }) => contract === memberships.contractOf(named))
+    if (taker === undefined) throw new errors.FST_ROOMS_NO_COMMANDS()
+    return { taker, room: named }
+  }
+
   /** @returns the reply as JSON */
-  async #run (command: unknown, data: unknown): Promise<string | undefined> {
-    const definition = typeof command === 'string' && Object.hasOwn(this.#handlers, command) ? this.#contract.definition.commands?.[command] : undefined
+  async #run ({ command, data }: Call, { taker: { contract, handlers }, room }: Addressee): Promise<string | undefined> {
+    const definition = typeof command === 'string' && Object.hasOwn(handlers, command) ? contract.definition.commands?.[command] : undefined
     if (definition === undefined) throw new errors.FST_ROOMS_UNKNOWN_COMMAND(JSON.stringify(String(command).slice(0, 40)))
     const checked = definition.data === undefined ? data : validated(this.#request, definition.data, data)
-    const reply = await this.#bounded(signal => this.#handlers[command as string]?.({
-      data: checked, connection: this.#connection, room: this.#room, request: this.#request, signal
-    } as Command))
-    return this.#host.serializers.reply(this.#contract, command as string, reply)
+    const reply = await this.#bounded(signal => handlers[command as string]?.({
+      data: checked, connection: this.#connection, room: room as string, request: this.#request, signal
+    }))
+    return this.#host.serializers.reply(contract, command as string, reply)
   }
 
   #bounded (work: (signal: AbortSignal) => unknown): Promise<unknown> {
@@ -139,11 +171,11 @@ export class Commands {
   }
 
   /** What a client may hear of an error: what is its own fault, in the words of the application; of other faults, nothing. */
-  #told (error: unknown): Error & { code?: string } {
+  #told (error: unknown, room: string | undefined): Error & { code?: string } {
     if (error instanceof Mismatch) return new errors.FST_ROOMS_INVALID_COMMAND(error.message)
     const { statusCode } = (error ?? {}) as { statusCode?: unknown }
     if (error instanceof Error && typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return error
-    this.#failed(error)
+    this.#failed(room, error)
     return error instanceof errors.FST_ROOMS_COMMAND_TIMEOUT ? error : new errors.FST_ROOMS_COMMAND_FAILED()
   }
 }

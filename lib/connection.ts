@@ -1,12 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { Connection, Message, User } from '../types/index.js'
-import { Backlog } from './backlog.js'
+import type { Connection, JoinOptions, Message, Room, User } from '../types/index.js'
+import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
 import type { Commands } from './commands.js'
 import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
+import { errors } from './errors.js'
 import { nextId } from './id.js'
+import type { Memberships } from './memberships.js'
 import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters, End } from './stats.js'
@@ -56,6 +58,8 @@ export class RoomConnection implements Connection {
   #ended = false
   /** Whether the client has agreed to compression. */
   readonly #compressed: boolean
+  /** Whether the frames of rooms say which: the socket may be in several. */
+  readonly labelled: boolean
   readonly #host: ConnectionHost
   /** What has to wait until something else has gone out. */
   #backlog: Backlog | undefined
@@ -66,6 +70,8 @@ export class RoomConnection implements Connection {
   readonly log: FastifyBaseLogger
   user: User | null = null
   userId: string | undefined
+  /** Whether the client has been told that it is in; nothing is answered before. */
+  entered = false
   /** Whether the client has shown a sign of life since the last ping. */
   alive = true
   /** Which turn of the keep-alive wheel is this socket's. */
@@ -78,17 +84,21 @@ export class RoomConnection implements Connection {
   early: Early | undefined
   /** Where its room takes any. */
   commands: Commands | undefined
-  /** Is run once, when the connection has ended and had joined. */
-  onLeave: (() => void) | undefined
-  #interrupt: ((reason: Error) => void) | undefined
+  /** Where it may be in several rooms. */
+  memberships: Memberships | undefined
+  /** Where `onLeave` is to follow: ends once, when the connection has ended. No function, which would keep what is around it. */
+  stay: { end (): unknown } | undefined
+  /** What is waited for on its behalf, while anything is. */
+  #interrupts: Set<(reason: Error) => void> | undefined
   #allowance: number
   #allowanceAt = performance.now()
 
-  constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, dialect: Dialect | undefined) {
+  constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     this.socket = socket
     this.dialect = dialect
     this.log = log
     this.#host = host
+    this.labelled = labelled
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
     this.#allowance = host.limits.messageRate * BURST_SECONDS
   }
@@ -101,9 +111,20 @@ export class RoomConnection implements Connection {
     const encoded = encodeMessage(message, this.#host.limits.maxMessage)
     const text = this.dialect === undefined ? encoded : this.dialect.message(encoded)
     if (this.#backlog === undefined) return this.write(text)
-    this.#host.flush()
-    this.deliver(new Batch([text], undefined, Infinity))
+    this.tell(new Batch([text], undefined, Infinity))
     return this.open
+  }
+
+  join (room: string | Room, options?: JoinOptions): Promise<boolean> {
+    const joining = this.memberships?.join(room, options) ?? Promise.reject(new errors.FST_ROOMS_ONE_ROOM())
+    joining.catch(() => {}) // the caller may not listen, and the log does
+    return joining
+  }
+
+  leave (room: string | Room): Promise<boolean> {
+    const leaving = this.memberships?.leave(room) ?? Promise.reject(new errors.FST_ROOMS_ONE_ROOM())
+    leaving.catch(() => {})
+    return leaving
   }
 
   close (code: number = CAUSES.done.code, reason: string = ''): void {
@@ -136,63 +157,93 @@ export class RoomConnection implements Connection {
   }
 
   /** The messages of a room. @returns how many the socket took */
-  deliver (batch: Batch): number {
+  deliver (messages: Batch): number {
     if (!this.open) return 0
+    const batch = this.labelled ? messages.labelled : messages
     if (this.#backlog === undefined) return this.#deliverNow(batch)
     if (!this.#backlog.push(batch)) this.end('overloaded')
     return 0
   }
 
-  /** Has messages of rooms wait. */
-  hold (): void {
-    this.#backlog = new Backlog([], this.#host.limits.maxBuffered, this.#compressed)
+  /** The same, for what is not sent to all members at once, and comes after all that was. */
+  tell (news: Batch): void {
+    this.#host.flush()
+    this.deliver(news)
   }
 
-  /** Sends a snapshot, and then what has waited for it. */
-  release (snapshot: string | undefined): void {
-    if (snapshot === undefined || this.write(snapshot)) this.resume()
+  /** Has all messages that come from now on wait, until it is known what comes before them. */
+  hold (room: string | undefined): Place {
+    const place = new Place(room)
+    this.#waiting().hold(place)
+    return place
+  }
+
+  /** What has waited behind a place is sent, after what stands there. */
+  settle (place: Place, frame = ''): void {
+    place.frame = frame
+    place.settled = true
+    this.resume()
   }
 
   /** Sends what the client has missed, no faster than it reads, and only then what comes meanwhile. */
   replay (missed: readonly Batch[]): void {
     this.#host.flush()
-    this.#backlog = new Backlog(missed, this.#host.limits.maxBuffered, this.#compressed)
+    this.#waiting().replay(this.labelled ? missed.map(({ labelled }) => labelled) : missed)
     this.resume()
   }
 
   /**
    * Has a batch wait, and all that comes after it.
-   * @returns whether nothing else has waited, so that `resume` is to be called
+   * @returns what it waits for; undefined where it waits already, behind something else
    */
-  postpone (batch: Batch): boolean {
-    const waits = this.#backlog === undefined
-    if (waits) this.hold()
+  postpone (batch: Batch): Place | undefined {
+    const place = this.#backlog === undefined ? this.hold(undefined) : undefined
     this.deliver(batch)
-    return waits
+    return place
+  }
+
+  /** Nothing of a room that has been left is sent any more. */
+  forget (room: string): void {
+    this.#backlog?.forget(room)
+    this.resume()
   }
 
   /** Sends what waits, as fast as the client reads. */
   resume (): void {
     const backlog = this.#backlog
-    if (backlog === undefined) return // the client has left meanwhile
+    if (backlog === undefined || backlog.paced || !this.open) return // the client has to read first, or has left meanwhile
     const { counters, limits: { maxBuffered } } = this.#host
     const stream = streamOf(this.socket)
+    const behind = this.socket.bufferedAmount > 0 // what is written here, and held together, does not make it so
     stream?.cork()
     while (this.open) {
-      const batch = backlog.take(this.socket.bufferedAmount, maxBuffered)
-      if (batch === undefined) break
-      counters.delivered += this.#deliverNow(batch)
+      const next = backlog.take(this.socket.bufferedAmount, maxBuffered)
+      if (next === undefined) break
+      if (next instanceof Batch) counters.delivered += this.#deliverNow(next, behind)
+      else if (next.frame !== '') this.write(next.frame)
     }
     stream?.uncork()
-    if (backlog.empty) this.#backlog = undefined
-    // A pong that nobody has asked for is allowed (RFC 6455 §5.5.3), and this one is written when all before it is.
-    else this.socket.pong('', false, () => this.resume())
+    if (backlog.empty) {
+      this.#backlog = undefined
+    } else if (this.open && !backlog.blocked) {
+      backlog.paced = true
+      // A pong that nobody has asked for is allowed (RFC 6455 §5.5.3), and this one is written when all before it is.
+      this.socket.pong('', false, () => {
+        backlog.paced = false
+        this.resume()
+      })
+    }
   }
 
-  #deliverNow (batch: Batch): number {
+  #waiting (): Backlog {
+    this.#backlog ??= new Backlog(this.#host.limits.maxBuffered, this.#compressed)
+    return this.#backlog
+  }
+
+  #deliverNow (batch: Batch, late?: boolean): number {
     const stream = streamOf(this.socket)
     const waiting = stream === undefined ? this.socket.bufferedAmount : stream.writableLength
-    const behind = waiting > 0
+    const behind = late ?? waiting > 0
     const bytes = batch.bytes(this.#compressed, behind)
     if (bytes.length === 0 || this.#isFull(waiting + bytes.length)) return 0
     const payloads = batch.payloads(behind)
@@ -247,20 +298,25 @@ export class RoomConnection implements Connection {
     const result = work()
     if (!isThenable(result)) return result // most hooks have nothing to wait for
     return new Promise<T>((resolve, reject) => {
-      this.#interrupt = reject
+      const interrupts = this.#interrupts ??= new Set()
+      interrupts.add(reject)
+      const settled = (): void => {
+        interrupts.delete(reject)
+        if (interrupts.size === 0) this.#interrupts = undefined
+      }
       // Listened to whatever happens: what rejects after the client has left must not end the process.
       result.then(value => {
-        this.#interrupt = undefined
+        settled()
         resolve(value)
       }, error => {
-        this.#interrupt = undefined
+        settled()
         reject(error)
       })
     })
   }
 
   interrupt (reason: Error): void {
-    this.#interrupt?.(reason)
+    for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
   /** Takes one message off the client's allowance; false when there is none left. */
@@ -289,7 +345,7 @@ export class RoomConnection implements Connection {
     this.#host.counters.end(cause)
     this.#host.ended(this, cause)
     this.interrupt(GONE)
-    this.onLeave?.()
+    this.stay?.end()
   }
 }
 

@@ -82,6 +82,14 @@ export const errors = {
     'FST_ROOMS_FORBIDDEN',
     '`authorize` did not return true, so the user may not enter the room.', 403
   ),
+  FST_ROOMS_ONE_ROOM: createError(
+    'FST_ROOMS_ONE_ROOM',
+    "The socket's route leads to one room, and nothing tells its client of which room a frame is. Give manageWebsocket() an array: `manageWebsocket([room])`.", 500
+  ),
+  FST_ROOMS_TOO_MANY_ROOMS: createError(
+    'FST_ROOMS_TOO_MANY_ROOMS',
+    'A socket can be in no more than %s rooms. Leave one first.', 429
+  ),
   FST_ROOMS_SYNC_HOOK: createError(
     'FST_ROOMS_SYNC_HOOK',
     'The `authenticate` hook returned without a promise and takes no `done`, so nobody can know what it decided. Make it async, or call done() as its third argument.'
@@ -116,6 +124,10 @@ export const errors = {
   FST_ROOMS_INVALID_COMMAND: createError(
     'FST_ROOMS_INVALID_COMMAND',
     'The command cannot be carried out: %s.', 400
+  ),
+  FST_ROOMS_NOT_IN_ROOM: createError(
+    'FST_ROOMS_NOT_IN_ROOM',
+    'You are not in the room %s.', 403
   ),
   FST_ROOMS_TOO_MANY_COMMANDS: createError(
     'FST_ROOMS_TOO_MANY_COMMANDS',

@@ -36,6 +36,7 @@ export class FanOut {
   /** In a room of one, as those of single users are, which is spared a Set. */
   #only: RoomConnection | undefined
   #members: Set<RoomConnection> | undefined
+  readonly #room: string
   readonly #turn: Turn
   readonly #compressFrom: number
   readonly #delivered: (count: number) => void
@@ -44,7 +45,8 @@ export class FanOut {
   #bytes = 0
 
   /** @param compressFrom payloads of at least so many bytes are compressed, for those who have agreed to it */
-  constructor (turn: Turn, compressFrom: number, delivered: (count: number) => void) {
+  constructor (room: string, turn: Turn, compressFrom: number, delivered: (count: number) => void) {
+    this.#room = room
     this.#turn = turn
     this.#compressFrom = compressFrom
     this.#delivered = delivered
@@ -96,7 +98,7 @@ export class FanOut {
 
   flush (): void {
     if (this.#payloads === undefined) return
-    const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom)
+    const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom, this.#room)
     this.#payloads = undefined
     this.#volatile = undefined
     this.#bytes = 0

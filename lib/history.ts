@@ -214,11 +214,11 @@ export class RoomHistory {
   async #load (): Promise<void> {
     const { settings } = this.#shared
     const from = this.#position as Position
-    const recording = new Tail(settings)
+    const recording = new Tail(this.#room, settings)
     this.#recording = recording
     try {
       const entries = await this.#shared.tail(this.#channel)
-      const tail = new Tail(settings, entries.length > settings.maxRecovery)
+      const tail = new Tail(this.#room, settings, entries.length > settings.maxRecovery)
       for (const entry of entries) if (!isBeyond(entry, from)) tail.push(entry, this.#payload(entry))
       tail.append(recording)
       // Where history was written anew meanwhile, nothing of this is true any more.

@@ -27,6 +27,7 @@ export const DEFAULTS = {
   maxSnapshots: 100, // at a time
   commandTimeout: 10_000, // ms
   maxCommands: 32, // per socket
+  maxRooms: 100, // per socket
   keepAlive: 25_000, // ms
   pongTimeout: 8_000, // ms
   closeTimeout: 2_000, // ms
@@ -76,7 +77,13 @@ const CODEC = Type.Object({
 
 const BROKER_METHODS = ['start', 'publish', 'subscribe', 'unsubscribe', 'report', 'count', 'flush', 'close'] as const
 
-const ROUTE_SCHEMA = Type.Object({ ...hooks, history: Type.Optional(HISTORY), codec: Type.Optional(CODEC), commands: Type.Optional(Type.Object({}, { must: 'have a handler for each command of the contract' })) }, { additionalProperties: false })
+const ROUTE_SCHEMA = Type.Object({
+  ...hooks,
+  history: Type.Optional(HISTORY),
+  codec: Type.Optional(CODEC),
+  commands: Type.Optional(Type.Object({}, { must: 'have a handler for each command of the contract' })),
+  contracts: Type.Optional(Type.Array(Type.Unknown(), { must: 'be an array of contracts' }))
+}, { additionalProperties: false })
 
 const PLUGIN_SCHEMA = Type.Object({
   ...hooks,
@@ -105,6 +112,7 @@ const PLUGIN_SCHEMA = Type.Object({
   maxSnapshots: count('be a whole number, at least 1'),
   commandTimeout: ms,
   maxCommands: count('be a whole number of commands, at least 1'),
+  maxRooms: count('be a whole number of rooms, at least 1'),
   keepAlive: ms,
   pongTimeout: ms,
   closeTimeout: ms,

@@ -50,9 +50,27 @@ export interface Standing extends Partial<Position> {
  * The first frame of a member. Not by `statusFrame`: an object that has a room's name for a key is a class of its own
  * to V8.
  */
-export function connectedFrame (connection: string, keepAlive: number, room: string, degraded: boolean, standing: Standing = {}): string {
-  const more = degraded ? ',"degraded":true' : ''
-  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${JSON.stringify(room)}:${JSON.stringify(standing)}}${more}}}`
+export function connectedFrame (connection: string, keepAlive: number, rooms: ReadonlyMap<string, Standing>, degraded: boolean): string {
+  const standings: string[] = []
+  for (const [room, standing] of rooms) standings.push(standingIn(room, standing))
+  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${standings.join()}}${degraded ? DEGRADED : ''}}}`
+}
+
+/** A socket of several rooms is in one more. */
+export function joinedFrame (room: string, standing: Standing, degraded: boolean): string {
+  return `{"command":"WSStatus","data":{"status":"joined","rooms":{${standingIn(room, standing)}}${degraded ? DEGRADED : ''}}}`
+}
+
+/** A socket of several rooms is in one less. */
+export function leftFrame (room: string): string {
+  return `{"command":"WSStatus","data":{"status":"left","rooms":{${standingIn(room, {})}}}}`
+}
+
+/** The broker did not confirm in time. */
+const DEGRADED = ',"degraded":true'
+
+function standingIn (room: string, standing: Standing): string {
+  return `${JSON.stringify(room)}:${JSON.stringify(standing)}`
 }
 
 /** Tells members where they stand from now on. */
@@ -139,6 +157,17 @@ export function numbered (text: string, seq: number, mid: string): string {
 export function unnumbered (text: string, { seq, mid }: Position): string | undefined {
   const number = `,"seq":${seq},"mid":"${mid}"}`
   return text.endsWith(number) ? `${text.slice(0, -number.length)}}` : undefined
+}
+
+/**
+ * A frame for a socket that may be in several rooms. Of two keys the last one counts, so what another program has put
+ * into a message cannot pass for another room's.
+ */
+export function labelled<Frame extends Payload> (frame: Frame, room: string): Frame
+export function labelled (frame: Payload, room: string): Payload {
+  const label = `,"room":${JSON.stringify(room)}}`
+  const end = frame.lastIndexOf('}') // other programs may have put a line's end after it
+  return typeof frame === 'string' ? frame.slice(0, end) + label : Buffer.concat([frame.subarray(0, end), Buffer.from(label)])
 }
 
 /** Goes before a message that members who are behind may miss. A line of its own, which no JSON text can begin with. */

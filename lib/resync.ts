@@ -1,7 +1,7 @@
+import type { Place } from './backlog.js'
 import type { Batch } from './batch.js'
 import type { RoomConnection } from './connection.js'
 import type { FanOut } from './fanout.js'
-import { RESYNC_FRAME } from './protocol.js'
 
 /** Members that are told at once, and the time from then until the next are, in milliseconds. */
 const SHARE = 20
@@ -11,19 +11,34 @@ const SPREAD = 2_000
 /** Nobody is told again before this time is over, in milliseconds. */
 const PAUSE = 1_000
 
+/** What a member is to be told, when its turn comes. */
+interface Waiting {
+  /** One for each of its rooms. */
+  readonly news: readonly Batch[]
+  /** Where what is sent to it waits for that. */
+  readonly place: Place | undefined
+}
+
 /**
  * Tells members to look again. Whoever hears it loads anew what it shows, so they are not told all at once: ten thousand
  * clients would come to the application in the same second, and again whenever a link flaps.
  */
 export class Resyncs {
-  /** Who is to be told, and whether what is sent to it waits for that. */
-  readonly #waiting = new Map<RoomConnection, boolean>()
+  readonly #waiting = new Map<RoomConnection, Waiting>()
   #share = SHARE
   #timer: NodeJS.Timeout | undefined
 
-  /** Members of a room that keeps nothing. Who waits already, is told once. */
-  tell (members: FanOut): void {
-    for (const member of members) if (!this.#waiting.has(member)) this.#waiting.set(member, false)
+  /**
+   * Members of a room that keeps nothing. Who waits already, is told once.
+   * @param news what tells them
+   */
+  tell (members: FanOut, news: Batch): void {
+    const alone: Waiting = { news: [news], place: undefined }
+    for (const member of members) {
+      const waiting = this.#waiting.get(member)
+      if (waiting === undefined) this.#waiting.set(member, alone)
+      else if (!waiting.news.some(({ room }) => room === news.room)) this.#waiting.set(member, { ...waiting, news: [...waiting.news, news] })
+    }
     this.#start()
   }
 
@@ -34,7 +49,10 @@ export class Resyncs {
    */
   move (members: FanOut, news: Batch): void {
     members.flush()
-    for (const member of members) if (member.postpone(news)) this.#waiting.set(member, true)
+    for (const member of members) {
+      const place = member.postpone(news)
+      if (place !== undefined) this.#waiting.set(member, { news: this.#waiting.get(member)?.news ?? [], place })
+    }
     this.#start()
   }
 
@@ -52,14 +70,15 @@ export class Resyncs {
     this.#timer = undefined
     const now = performance.now()
     let told = 0
-    for (const [member, held] of this.#waiting) {
+    for (const [member, { news, place }] of this.#waiting) {
       if (told === this.#share) break
-      if (!held && now - member.resyncedAt < PAUSE) continue
+      if (place === undefined && now - member.resyncedAt < PAUSE) continue
       told++
       this.#waiting.delete(member)
       member.resyncedAt = now
-      if (held) member.resume()
-      else member.say(RESYNC_FRAME)
+      // Of a room that it has left meanwhile, it is told nothing.
+      for (const batch of news) if (member.rooms.has(batch.room as string)) member.tell(batch)
+      if (place !== undefined) member.settle(place)
     }
     if (this.#waiting.size > 0) this.#timer = setTimeout(() => this.#step(), STEP)
   }

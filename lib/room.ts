@@ -29,6 +29,8 @@ export interface RoomHost {
   readonly compressFrom: number
   /** The room has no members any more, and the broker holds nothing for it. */
   idle (room: Room): void
+  /** The room has one member more, or one less. */
+  changed (room: Room): void
   gap (event: GapEvent): void
   warnSubscription (details: object): void
   warnBroker (details: object): void
@@ -38,6 +40,15 @@ export interface RoomHost {
 export interface Joined extends Standing {
   /** Whether the broker did not confirm in time. */
   readonly degraded: boolean
+}
+
+/** Who wants to be a member. */
+export interface Entrant {
+  readonly connection: RoomConnection
+  /** Whether it still does. */
+  readonly wanted: boolean
+  /** It is one, from this very turn on. */
+  announce (joined: Joined): void
 }
 
 /** Where a member of a room without history stands. */
@@ -54,7 +65,7 @@ export class Room {
   constructor (address: Address, host: RoomHost) {
     this.address = address
     this.#host = host
-    this.members = new FanOut(host.turn, host.compressFrom, count => { host.counters.delivered += count })
+    this.members = new FanOut(address.room, host.turn, host.compressFrom, count => { host.counters.delivered += count })
     this.channel = new Channel(address.channel, host.channels, {
       // Whoever was a member before this moment may have missed something.
       live: () => this.missed(),
@@ -70,10 +81,9 @@ export class Room {
       filled: messages => this.#gap(messages, true),
       moved: news => {
         this.#gap(0, false)
-        const said = [news, RESYNC_FRAME].map(frame => inDialect(address.dialect, frame)).filter(frame => frame !== undefined)
-        host.resyncs.move(this.members, new Batch(said, undefined, Infinity))
+        host.resyncs.move(this.members, this.#news(news, RESYNC_FRAME))
       },
-      resync: news => host.resyncs.move(this.members, new Batch([news], undefined, Infinity)),
+      resync: news => host.resyncs.move(this.members, this.#batch([news])),
       unreadable: err => {
         host.warnBroker({ err, channel: address.channel })
         for (const member of [...this.members]) member.end('overloaded')
@@ -82,32 +92,36 @@ export class Room {
   }
 
   /**
-   * Makes a connection a member once the broker has confirmed the subscription, and calls `announce` in the same turn,
-   * so that no message can come before it and none after it is missed. Nothing is left behind when the client goes
-   * while the broker is still asked.
+   * Makes a connection a member once the broker has confirmed the subscription, and announces it in the same turn, so
+   * that no message can come before it and none after it is missed. Nothing is left behind when the client goes while
+   * the broker is still asked.
    * @param from where a client that comes back says that it stood
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  async join (connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
+  async join (entrant: Entrant, from: Position | undefined): Promise<void> {
+    const { connection } = entrant
     this.channel.hold()
     let live: boolean
     try {
       live = await connection.until(() => this.channel.whenLive())
       if (this.history !== undefined) await this.#prepare(this.history, connection, live, from)
-      if (!connection.open) throw GONE
+      if (!entrant.wanted) throw GONE
     } catch (error) {
       this.channel.release()
       throw error
     }
     this.members.add(connection)
+    connection.rooms.add(this.address.room)
+    this.#host.changed(this)
     const { standing, missed } = this.history?.resume(from) ?? ANYWHERE
-    announce({ degraded: !live, ...standing })
+    entrant.announce({ degraded: !live, ...standing })
     if (missed.length > 0) connection.replay(missed)
   }
 
   leave (connection: RoomConnection): void {
     this.members.delete(connection)
     this.channel.release()
+    this.#host.changed(this)
   }
 
   /** What came from the broker, and was found to be good. @param resync whether it is no message, but the word to look again */
@@ -115,7 +129,7 @@ export class Room {
     if (this.history !== undefined && position !== undefined) {
       this.history.receive(position, payload, resync)
     } else if (resync) {
-      this.#host.resyncs.tell(this.members)
+      this.#host.resyncs.tell(this.members, this.#news(RESYNC_FRAME))
     } else {
       if (this.history !== undefined && !volatile) this.#host.counters.unnumbered++
       this.members.send(payload, volatile)
@@ -125,9 +139,9 @@ export class Room {
   /** Something may have been missed: where it is kept, it is read; elsewhere, members must load anew. */
   missed (): void {
     if (this.history !== undefined) this.history.catchUp()
-    else {
+    else if (this.members.size > 0) {
       this.#gap(0, false)
-      this.#host.resyncs.tell(this.members)
+      this.#host.resyncs.tell(this.members, this.#news(RESYNC_FRAME))
     }
   }
 
@@ -146,6 +160,15 @@ export class Room {
     } catch (error) {
       throw error === GONE ? error : Object.assign(new errors.FST_ROOMS_HISTORY_UNAVAILABLE(), { cause: error })
     }
+  }
+
+  /** Words of the plugin's own, as the members hear them. */
+  #news (...frames: string[]): Batch {
+    return this.#batch(frames.map(frame => inDialect(this.address.dialect, frame)).filter(frame => frame !== undefined))
+  }
+
+  #batch (payloads: Payload[]): Batch {
+    return new Batch(payloads, undefined, Infinity, this.address.room)
   }
 
   #gap (filled: number, complete: boolean): void {

@@ -1,9 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { GapEvent, History, Position, Room as NamedRoom } from '../types/index.js'
+import type { GapEvent, History, Position, RoomContract } from '../types/index.js'
 import type { Address } from './address.js'
 import { Channels } from './channel.js'
 import type { RoomConnection } from './connection.js'
-import { isRoom, nameOf } from './contract.js'
 import { errors } from './errors.js'
 import { Turn } from './fanout.js'
 import { Histories } from './history.js'
@@ -11,7 +10,7 @@ import type { HistorySettings } from './history.js'
 import { isMessage, isResync, isVolatile, unsealed } from './protocol.js'
 import { Resyncs } from './resync.js'
 import { Room } from './room.js'
-import type { Joined, RoomHost } from './room.js'
+import type { Entrant, RoomHost } from './room.js'
 import { Sender } from './sender.js'
 import type { SenderSettings } from './sender.js'
 import { throttled } from './stats.js'
@@ -91,36 +90,32 @@ export class RoomTable implements RoomHost {
   }
 
   /**
-   * Makes a connection a member, and calls `announce` in the same turn.
+   * Makes a connection a member, and announces it in the same turn.
    * @param from where a client that comes back says that it stood
    * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE, FST_ROOMS_OTHER_CODEC
    */
-  async join (name: string, connection: RoomConnection, from: Position | undefined, announce: (joined: Joined) => void): Promise<void> {
+  async join (name: string, entrant: Entrant, from: Position | undefined): Promise<void> {
     const address = this.#settings.addresses.of(name)
-    if (address.dialect !== connection.dialect) throw new errors.FST_ROOMS_OTHER_CODEC(name)
-    const room = this.#open(address)
-    await room.join(connection, from, joined => {
-      connection.rooms.add(name)
-      this.#report(room)
-      announce(joined)
-    })
+    if (address.dialect !== entrant.connection.dialect) throw new errors.FST_ROOMS_OTHER_CODEC(name)
+    await this.#open(address).join(entrant, from)
   }
 
-  /** The name of a room. What its contract says counts from now on. */
-  nameOf (room: string | NamedRoom): string {
-    if (isRoom(room)) this.#settings.addresses.meet(room.contract)
-    return nameOf(room)
+  /** Takes a connection out of one of its rooms: what was sent before still comes. */
+  leave (name: string, connection: RoomConnection): void {
+    const room = this.#roomOf(name)
+    room.members.flush()
+    if (connection.rooms.delete(name)) room.leave(connection) // it may have been too slow for that, and has left them all
   }
 
   /** Takes a connection out of all its rooms. */
   leaveAll (connection: RoomConnection): void {
-    for (const name of connection.rooms) {
-      const { channel } = this.#settings.addresses.of(name)
-      const room = this.#rooms.get(channel) as Room // there is one for as long as it has a member
-      room.leave(connection)
-      this.#report(room)
-    }
+    for (const name of connection.rooms) this.#roomOf(name).leave(connection)
     connection.rooms.clear()
+  }
+
+  /** What the rooms of a contract keep, also where none of this application's routes has told. */
+  meet (contract: RoomContract): void {
+    this.#settings.addresses.meet(contract)
   }
 
   async count (name: string): Promise<number> {
@@ -160,6 +155,10 @@ export class RoomTable implements RoomHost {
     this.#rooms.delete(address.channel)
   }
 
+  changed ({ address, members }: Room): void {
+    this.#settings.broker.report(address.channel, members.size)
+  }
+
   gap (event: GapEvent): void {
     try {
       this.#settings.onGap?.(event)
@@ -176,8 +175,9 @@ export class RoomTable implements RoomHost {
     return room
   }
 
-  #report ({ address, members }: Room): void {
-    this.#settings.broker.report(address.channel, members.size)
+  #roomOf (name: string): Room {
+    const { channel } = this.#settings.addresses.of(name)
+    return this.#rooms.get(channel) as Room // there is one for as long as it has a member
   }
 
   /** What comes from a broker is not trusted: it is looked at once, here, and not for each member. */

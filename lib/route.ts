@@ -1,46 +1,28 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
-import type { RoomContract, RoomOf, RoomRouteOptions } from '../types/index.js'
-import { causeOf } from './authenticate.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
-import type { DefaultAuthenticate } from './authenticate.js'
-import type { Dialect } from './dialect.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
-import { errors, isError } from './errors.js'
+import { errors } from './errors.js'
 import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
 import { KeepAlive } from './keepalive.js'
 import type { ParseUntrusted } from './json.js'
-import { connectedFrame, errorFrame, objectIn, PONG_FRAME, positionOf } from './protocol.js'
-import type { Cause } from './protocol.js'
-import { checkRoomName } from './name.js'
-import type { Joined } from './room.js'
+import { causeAtDoor, Membership, MembershipHost } from './membership.js'
+import type { MembershipLimits } from './membership.js'
+import { Memberships } from './memberships.js'
+import type { Route } from './policy.js'
+import { connectedFrame, errorFrame, objectIn, PONG_FRAME } from './protocol.js'
+import type { Standing } from './protocol.js'
+import { report } from './report.js'
 import type { RoomTable } from './rooms.js'
-import { SlowReaders } from './slow.js'
 import type { Serializers } from './serializers.js'
-import { Snapshots } from './snapshot.js'
-import type { SnapshotLimits } from './snapshot.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
 
-/** A route's room and its hooks, the plugin's filled in where it has none. */
-export interface Route extends Omit<RoomRouteOptions, 'authenticate'> {
-  readonly room: RoomOf
-  readonly contract: RoomContract | undefined
-  /** How its sockets are spoken to. It is asked when the application is ready, since a later route may say it. */
-  readonly dialect: () => Dialect | undefined
-  readonly commands?: object
-  readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
-  readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
-  readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>
-}
-
-type RoomFunction = Exclude<RoomOf, string>
-
-export interface SocketSettings extends ConnectionLimits, HandshakeLimits, SnapshotLimits, CommandLimits {
+export interface SocketSettings extends ConnectionLimits, HandshakeLimits, MembershipLimits, CommandLimits {
   keepAlive: number
   pongTimeout: number
 }
@@ -63,13 +45,10 @@ export class Sockets implements ConnectionHost {
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
   readonly #expiry = new Expiry()
-  readonly #snapshots: Snapshots
+  readonly #members: MembershipHost
   readonly #interval: number
   readonly #maxEarly: number
-  #draining = false
   #emptied: (() => void) | undefined
-  readonly #leaving = new Set<Promise<void>>()
-  readonly #slow = new SlowReaders()
   readonly #commands: CommandHost
   readonly #parse: ParseUntrusted
   readonly #warnSlow: (details: object) => void
@@ -81,7 +60,7 @@ export class Sockets implements ConnectionHost {
     this.limits = settings
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
-    this.#snapshots = new Snapshots(settings)
+    this.#members = new MembershipHost(rooms, settings)
     this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
     this.#maxEarly = settings.maxAuthPayload
@@ -93,10 +72,10 @@ export class Sockets implements ConnectionHost {
    * handler waits for something would be lost otherwise.
    */
   serve (route: Route, socket: WebSocket, request: FastifyRequest, reply: FastifyReply): void {
-    const connection = new RoomConnection(socket, request.log, this, route.dialect())
+    const connection = new RoomConnection(socket, request.log, this, route.several, route.dialect())
     listen(socket as OwnSocket, connection)
     this.connections.add(connection)
-    if (this.#draining) connection.end('restarting')
+    if (this.#members.draining) connection.end('restarting')
     else if (this.handshakes.full) connection.end('overloaded')
     else this.#enter(route, connection, request, reply)
   }
@@ -116,43 +95,58 @@ export class Sockets implements ConnectionHost {
         connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
       }
 
-      room = this.#rooms.nameOf(typeof route.room === 'string' ? route.room : await connection.until(() => (route.room as RoomFunction)(request)))
-      checkRoomName(room)
-      if (route.authorize !== undefined) {
-        const entry = { user: connection.user, room, params: request.params, request }
-        const verdict = await connection.until(() => route.authorize?.(entry))
-        if (verdict !== true) throw new errors.FST_ROOMS_FORBIDDEN()
+      const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
+      connection.memberships = several
+      const members: Membership[] = []
+      for (const destination of route.destinations) {
+        const found = typeof destination === 'function' ? await connection.until(() => destination(request)) : destination
+        const member = several === undefined ? new Membership(this.#members, route, connection, found, request) : several.add(found)
+        if (member === undefined) continue // two of them have led to one room
+        room = member.room
+        await member.authorize()
+        members.push(member)
       }
       const expiresAt = route.authenticate === false
         ? undefined
         : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
-      let snapshot = route.snapshot !== undefined
-      const from = positionOf(recovering, room)
-      const denied = from === null ? 'invalid' : from !== undefined && this.#slow.has(connection.userId) ? 'slow' : undefined
-      await this.#rooms.join(room, connection, denied === undefined ? from ?? undefined : undefined, joined => {
-        this.#announce(connection, room as string, expiresAt, from === undefined ? joined : answered(joined, denied))
-        snapshot &&= joined.recovered !== true // who has all that it missed needs no other
-        if (snapshot) connection.hold()
-      })
-      if (route.contract !== undefined && route.commands !== undefined && connection.open) this.#takeCommands(route, route.contract, connection, room, request)
+      connection.stay = several ?? (route.onLeave === undefined ? undefined : members[0])
+      await this.#letIn(connection, members, recovering, expiresAt)
+      if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
       release(reply)
       this.#takeEarly(connection)
-      if (snapshot) await this.#sendSnapshot(route, connection, room, request)
-      if (connection.open) await this.#joined(route, connection, room, request)
+      await this.#settle(connection, members)
     } catch (error) {
       this.#refuse(route, connection, room, error)
     }
   }
 
+  /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
+  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown, expiresAt: number | undefined): Promise<void> {
+    const place = members.length === 1 ? undefined : connection.hold(undefined)
+    const rooms = new Map<string, Standing>()
+    let anyDegraded = false
+    const announce = (): void => {
+      if (rooms.size < members.length) return
+      this.#announce(connection, rooms, anyDegraded, expiresAt)
+      if (place !== undefined) connection.settle(place)
+    }
+    await Promise.all(members.map(async member => await member.enter(recovering, ({ degraded, ...standing }) => {
+      rooms.set(member.room, standing)
+      anyDegraded ||= degraded
+      announce()
+    })))
+    if (members.length === 0) announce()
+  }
+
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, room: string, expiresAt: number | undefined, joined: Joined): void {
+  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean, expiresAt: number | undefined): void {
     this.#expiry.add(connection, expiresAt)
     if (!connection.open) return
     this.#keepAlive.add(connection)
-    const { degraded, ...standing } = joined
-    connection.say(connectedFrame(connection.id, this.#interval, room, degraded, standing))
+    connection.entered = true
+    connection.say(connectedFrame(connection.id, this.#interval, rooms, degraded))
   }
 
   /** Who is not told `connected` in words that it knows speaks as soon as it can, and that is not lost. */
@@ -162,65 +156,30 @@ export class Sockets implements ConnectionHost {
     for (const { data, isBinary } of early?.frames ?? []) this.#take(connection, data, isBinary)
   }
 
-  #takeCommands (route: Route, contract: RoomContract, connection: RoomConnection, room: string, request: FastifyRequest): void {
-    connection.commands = new Commands(this.#commands, contract, route.commands as never, connection, room, request, error => {
-      this.#report(route, connection, room, error, 'command failed')
+  #takeCommands (route: Route, connection: RoomConnection, request: FastifyRequest): void {
+    connection.commands = new Commands(this.#commands, route.takers, connection, request, (room, error) => {
+      report(route, connection.log, connection, room, error, 'command failed')
     })
   }
 
-  /** What the room looks like comes after `connected`, and before all that has happened in it since. */
-  async #sendSnapshot (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
-    const entry = { user: connection.user, room, params: request.params, request }
+  /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
+  async #settle (connection: RoomConnection, members: readonly Membership[]): Promise<void> {
     try {
-      connection.release(await this.#snapshots.take(connection, () => route.snapshot?.(entry)))
+      await Promise.all(members.map(async member => await member.arrive()))
     } catch (error) {
-      if (error === GONE) return
-      this.#report(route, connection, room, error, 'snapshot failed')
-      connection.end('unavailable')
+      if (error !== GONE) connection.end('unavailable')
     }
-  }
-
-  /** `onLeave` follows each `onJoin` that was called, and waits for it, whenever the socket ends. */
-  async #joined (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
-    const joining = this.#join(route, connection, room, request)
-    if (route.onLeave !== undefined) connection.onLeave = () => this.#leave(route, connection, room, joining)
-    await joining
-  }
-
-  /** A function of its own, like the next: what is at hand where `onLeave` is made stays in memory with the socket. */
-  async #join (route: Route, connection: RoomConnection, room: string, request: FastifyRequest): Promise<void> {
-    await null // onJoin may end the socket at once, and onLeave must be waiting for it by then
-    try {
-      await route.onJoin?.({ connection, room, request })
-    } catch (error) {
-      // Not a refusal, whatever its status: the client has been told that it is in.
-      this.#report(route, connection, room, error, 'onJoin failed')
-      connection.end('unavailable')
-    }
-  }
-
-  #leave (route: Route, connection: RoomConnection, room: string, joining: Promise<void>): void {
-    const leaving = joining.then(() => route.onLeave?.({ connection, room })).catch(error => {
-      this.#report(route, connection, room, error, 'onLeave failed')
-    }).finally(() => this.#leaving.delete(leaving))
-    this.#leaving.add(leaving)
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
   #refuse (route: Route, connection: RoomConnection, room: string | undefined, error: unknown): void {
     this.handshakes.finish(connection)
     if (error === GONE) return
-    const cause = endOf(error)
-    if (cause === 'unavailable') this.#report(route, connection, room, error, 'socket could not be served')
+    const cause = error instanceof Refusal ? error.end : causeAtDoor(error)
+    if (cause === 'unavailable') report(route, connection.log, connection, room, error, 'socket could not be served')
     // The error may quote what the client sent, so the log gets only its code.
     else connection.log.info({ cause, code: (error as { code?: unknown }).code, why: error instanceof Refusal ? error.message : undefined, room }, 'socket refused')
     connection.end(cause)
-  }
-
-  #report (route: Route, connection: RoomConnection, room: string | undefined, thrown: unknown, message: string): void {
-    const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
-    connection.log.error({ err: error, room }, message)
-    reportTo(route, connection.log, { error, room, connection })
   }
 
   flush (): void {
@@ -232,7 +191,7 @@ export class Sockets implements ConnectionHost {
     if (!connection.open) return
     if (!connection.spend()) return connection.end('rate_limited')
     // The first frame that a client gets is the verdict on its token; nothing is answered before.
-    if (connection.rooms.size > 0) this.#take(connection, data, isBinary)
+    if (connection.entered) this.#take(connection, data, isBinary)
     else if (connection.dialect === undefined || !keep(connection, data, isBinary, this.#maxEarly)) this.counters.ignored++
   }
 
@@ -255,7 +214,7 @@ export class Sockets implements ConnectionHost {
     } else if (frame.command === 'WSPong') {
       // A sign of life, which it has given by now.
     } else if (connection.commands !== undefined) {
-      connection.commands.receive({ command: frame.command, data: frame.data, id })
+      connection.commands.receive({ command: frame.command, data: frame.data, id, room: frame.room })
     } else {
       this.counters.ignored++
       if (id !== undefined) connection.say(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))
@@ -266,7 +225,7 @@ export class Sockets implements ConnectionHost {
   ended (connection: RoomConnection, cause: End): void {
     if (cause === 'too_slow') {
       this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
-      this.#slow.add(connection.userId)
+      this.#members.slow.add(connection.userId)
     } else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
     this.#keepAlive.delete(connection)
@@ -281,44 +240,27 @@ export class Sockets implements ConnectionHost {
 
   /** From now on, nobody is let in. */
   drain (): void {
-    this.#draining = true
+    this.#members.draining = true
   }
 
   /** Resolves when no socket is left and every `onLeave` has settled: what the application closes next, it may still use. */
   async empty (): Promise<void> {
     if (this.connections.size > 0) await new Promise<void>(resolve => { this.#emptied = resolve })
-    await Promise.all(this.#leaving)
+    await Promise.all(this.#members.leaving)
   }
 
   close (): void {
     this.handshakes.close()
-    this.#snapshots.close()
+    this.#members.close()
     this.#commands.close()
     this.#keepAlive.close()
     this.#expiry.close()
   }
 }
 
-function endOf (error: unknown): Cause {
-  if (error instanceof Refusal) return error.end
-  if (isError(error, 'FST_ROOMS_INVALID_ROOM')) return 'forbidden'
-  return isError(error, 'FST_ROOMS_HISTORY_UNAVAILABLE') ? 'overloaded' : causeOf(error)
-}
-
-/** A client that asks for what it missed is always told whether it gets that. */
-function answered (joined: Joined, denied: string | undefined): Joined {
-  if (joined.recovered !== undefined) return joined
-  return { ...joined, recovered: false, reason: denied ?? 'no_history' }
-}
-
 /** A socket's connection, if it is one of ours. */
 export function connectionOf (socket: WebSocket): RoomConnection | undefined {
   return (socket as Partial<OwnSocket>)[kConnection]
-}
-
-/** An `onError` that fails must not start over. */
-export function reportTo (hooks: Pick<RoomRouteOptions, 'onError'>, log: FastifyBaseLogger, event: Parameters<Exclude<RoomRouteOptions['onError'], undefined>>[0]): void {
-  Promise.resolve(event).then(event => hooks.onError?.(event)).catch(err => log.error({ err }, 'onError failed'))
 }
 
 /** Has a frame wait for the verdict. @returns whether there is room for it */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { HistoryBounds, Room, RoomContract, RoomOf } from '../types/index.js'
-import type { Route } from './route.js'
+import type { HistoryBounds, RoomContract, RoomSource } from '../types/index.js'
+import type { Route } from './policy.js'
 
 /** A route that leads to rooms, for those who describe it: fastify-rooms/asyncapi does. */
 export interface Served {
@@ -11,7 +11,7 @@ export interface Served {
   readonly instance: FastifyInstance
   readonly route: Route
   /** What `manageWebsocket` was given. */
-  readonly rooms: ReadonlyArray<RoomContract | Room | RoomOf>
+  readonly rooms: readonly RoomSource[]
   /** All that say what goes over its sockets. */
   readonly contracts: readonly RoomContract[]
   /** Whether messages say which room they were sent to. */

@@ -1,5 +1,5 @@
+import { Bounded } from './bounded.js'
 import type { RoomConnection } from './connection.js'
-import { Deadlines } from './deadlines.js'
 import { errors } from './errors.js'
 
 export interface SnapshotLimits {
@@ -14,14 +14,12 @@ export interface SnapshotLimits {
  */
 export class Snapshots {
   readonly #limits: SnapshotLimits
-  readonly #running: Deadlines<RoomConnection>
+  readonly #running: Bounded
   readonly #queue: Array<() => void> = []
 
   constructor (limits: SnapshotLimits) {
     this.#limits = limits
-    this.#running = new Deadlines(limits.snapshotTimeout, connection => {
-      connection.interrupt(new errors.FST_ROOMS_SNAPSHOT_TIMEOUT(limits.snapshotTimeout))
-    })
+    this.#running = new Bounded(limits.snapshotTimeout, () => new errors.FST_ROOMS_SNAPSHOT_TIMEOUT(limits.snapshotTimeout))
   }
 
   /**
@@ -45,11 +43,9 @@ export class Snapshots {
   }
 
   async #run (connection: RoomConnection, work: () => unknown): Promise<unknown> {
-    this.#running.add(connection)
     try {
-      return await Promise.resolve().then(() => connection.until(work)) // never at once: thousands may have left while they waited
+      return await this.#running.run(() => connection.until(work))
     } finally {
-      this.#running.delete(connection)
       this.#next()
     }
   }

@@ -26,13 +26,15 @@ interface TailEntry extends Position {
  * so who is let in with what it has does not miss anything, and sees nothing twice.
  */
 export class Tail {
+  readonly #room: string
   readonly #limits: TailLimits
   readonly #entries: TailEntry[] = []
   #bytes = 0
   #cut: boolean
 
   /** @param cut whether there is more, and it was left out because of the limits */
-  constructor (limits: TailLimits, cut = false) {
+  constructor (room: string, limits: TailLimits, cut = false) {
+    this.#room = room
     this.#limits = limits
     this.#cut = cut
   }
@@ -59,7 +61,7 @@ export class Tail {
     if (at === -1) return this.#whyNot(position)
     const missed: Batch[] = []
     for (const entry of this.#entries.slice(at + 1)) {
-      if (entry.payload !== undefined) missed.push(entry.batch ??= new Batch([entry.payload], undefined, this.#limits.compressFrom))
+      if (entry.payload !== undefined) missed.push(entry.batch ??= new Batch([entry.payload], undefined, this.#limits.compressFrom, this.#room))
     }
     return missed
   }

@@ -115,7 +115,7 @@ t.test('the examples of docs/hooks.md are accepted, and those that are whole app
   for (const { name, code } of documents.flatMap(blocks).filter(({ language }) => language === 'js')) {
     const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
     if (file !== undefined || /from 'fastify(-rooms\/(testing|asyncapi))?'/.test(code)) files[file ?? `${name}.mjs`] = code
-    else if (/^(hooks|commands)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
+    else if (/^(hooks|commands|rooms)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
   await run(t, files)

@@ -24,7 +24,7 @@ export interface ReceivedMessage<Data = unknown> extends Frame {
 /** What a `WSStatus` says. */
 export interface Status {
   readonly status: string
-  /** With `connected` and `epoch`. */
+  /** With `connected`, `joined`, `left` and `epoch`. */
   readonly rooms?: Readonly<Record<string, RoomStatus>>
   readonly [key: string]: unknown
 }
@@ -40,7 +40,7 @@ export interface Connected extends Status {
   readonly degraded?: true
 }
 
-/** What `connected` and `epoch` say about a room. Empty for a room without history. */
+/** What `connected`, `joined`, `left` and `epoch` say about a room. Empty for a room without history. */
 export interface RoomStatus {
   readonly epoch?: string
   readonly seq?: number

@@ -18,11 +18,12 @@ export class Positions {
     return first
   }
 
-  /** @param frame `connected`, `epoch`, or a message; others say nothing about it */
+  /** @param frame `connected`, `joined`, `left`, `epoch`, or a message; others say nothing about it */
   follow ({ command, data, room, seq, mid }: Frame): void {
     if (command === 'WSStatus') {
       if (!isObject(data) || !isObject(data.rooms)) return
       if (data.status === 'connected') this.#names = Object.keys(data.rooms)
+      if (data.status === 'left') for (const name of Object.keys(data.rooms)) this.#rooms.delete(name)
       for (const [name, position] of Object.entries(data.rooms)) this.#set(name, position)
       return
     }

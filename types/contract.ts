@@ -63,11 +63,14 @@ type DataOf<D, P> = D extends { readonly data: infer S } ? (P & { schema: S })['
 type ReplyOf<D, P> = D extends { readonly reply: infer S } ? (P & { schema: S })['serializer' & keyof P] : unknown
 
 /** A command of a client, as its handler sees it. */
-export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface> {
+export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string> {
   readonly data: Data
   readonly connection: Connection
-  /** The name of the room. */
-  readonly room: string
+  /**
+   * The name of the room. Where the socket may be in several, the one that the client has named, or the only one of the
+   * contract that it is in; undefined where there is none or more than one of these.
+   */
+  readonly room: Name
   /** The upgrade request of the socket, with the user. */
   readonly request: FastifyRequest<R>
   /** Aborted when the command has taken longer than `commandTimeout`, or the client has left. */
@@ -75,10 +78,18 @@ export interface Command<Data = unknown, R extends RouteGenericInterface = Route
 }
 
 /** A handler for each command of a contract. What one returns is the reply, where the client wants one. */
-export type CommandHandlers<C, R extends RouteGenericInterface = RouteGenericInterface> =
+export type CommandHandlers<C, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string> =
   C extends RoomContract<string, infer D, infer P>
-    ? { [Name in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Name], P>, R>) => ReplyOf<NonNullable<D['commands']>[Name], P> | Promise<ReplyOf<NonNullable<D['commands']>[Name], P>> }
+    ? { [Key in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Key], P>, R, Name>) => ReplyOf<NonNullable<D['commands']>[Key], P> | Promise<ReplyOf<NonNullable<D['commands']>[Key], P>> }
     : never
+
+/** The patterns of those contracts that have commands. */
+type Asked<C extends AnyContract> = C extends { readonly definition: { readonly commands: object } } ? C['pattern'] : never
+
+/** The handlers of several contracts, by the contract's pattern. */
+export type HandlersOf<C extends AnyContract, R extends RouteGenericInterface = RouteGenericInterface> = {
+  [Pattern in Asked<C>]: CommandHandlers<Extract<C, { readonly pattern: Pattern }>, R, string | undefined>
+}
 
 /** Rooms of one kind: how they are called, what they are sent, what they keep. */
 export interface RoomContract<

@@ -68,8 +68,44 @@ describe('a contract', () => {
     expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { commands: {} })
   })
 
+  test('says what clients may ask in each of several rooms', () => {
+    app.manageWebsocket([desk, news, 'plain', stand({ standId: '7' }), () => 'any'], {
+      authorize: ({ room }) => room !== 'secret',
+      contracts: [seat],
+      commands: {
+        desk: {
+          CALL: ({ data, room, connection }) => {
+            expect(data).type.toBe<{ desk: number }>()
+            expect(room).type.toBe<string | undefined>()
+            expect(connection.join).type.toBeCallableWith('plain')
+            return { ticket: 1 }
+          },
+          NOTE: ({ data }) => { expect(data).type.toBe<unknown>() }
+        }
+      }
+    })
+    const other = defineRoom('other/:id', { messages: { M: {} }, commands: { COUNT: { reply: Type.Integer() }, NOTE: { data: Type.String() } } })
+    app.manageWebsocket([other({ id: 7 })], { contracts: [desk], commands: { 'other/:id': { COUNT: () => 1, NOTE: ({ data }) => { expect(data).type.toBe<string>() } }, desk: { CALL: ({ data }) => ({ ticket: data.desk }), NOTE: () => {} } } })
+    expect(app.manageWebsocket).type.toBeCallableWith([])
+    expect(app.manageWebsocket).type.toBeCallableWith(['a', news])
+    expect(app.manageWebsocket).type.not.toBeCallableWith([7])
+    expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { CALL: () => ({ ticket: 1 }), NOTE: () => {} } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { desk: { CALL: () => ({ ticket: '1' }), NOTE: () => {} } } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { desk: { CALL: () => ({ ticket: 1 }) } } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { desk: { CALL: () => ({ ticket: 1 }), NOTE: () => {} }, news: {} } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith([news], { contracts: ['desk'] })
+    expect(app.manageWebsocket).type.not.toBeCallableWith([news], { history: { size: 1, ttl: 1_000 } })
+  })
+
+  test('may be that of one room', () => {
+    app.manageWebsocket(stand({ standId: '7' }))
+    app.manageWebsocket(desk(), { commands: { CALL: ({ data }) => ({ ticket: data.desk }), NOTE: () => {} } })
+    expect(app.manageWebsocket).type.not.toBeCallableWith(desk(), { commands: { CALL: () => ({ ticket: '1' }), NOTE: () => {} } })
+  })
+
   test('a route may choose one of its rooms', () => {
     app.manageWebsocket<{ Params: { id: string } }>(request => stand({ standId: request.params.id }))
+    app.manageWebsocket<{ Params: { id: string } }>(['a', news, request => stand({ standId: request.params.id })], { authorize: ({ params }) => params.id !== '' })
     expect(app.ws.count).type.toBeCallableWith(stand({ standId: '7' }))
     expect(app.ws.history).type.toBeCallableWith(news())
   })

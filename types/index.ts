@@ -4,7 +4,7 @@ import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocke
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Broker } from '../lib/brokers/broker.js'
 import type { Codec } from './codec.js'
-import type { AnyContract, CommandHandlers, Room, RoomMessage } from './contract.js'
+import type { AnyContract, CommandHandlers, HandlersOf, Room, RoomMessage } from './contract.js'
 
 export type * from './codec.js'
 export type * from './contract.js'
@@ -88,6 +88,26 @@ export interface Connection {
    * @throws TypeError when the code is not one that may be sent (RFC 6455 §7.4)
    */
   close (code?: number, reason?: string): void
+  /**
+   * One more room, where the route was given an array. Authorised like any entry, and the client is told `joined`.
+   * @returns `true` when the socket is in, the snapshot was sent and `onJoin` is through, or when it was in before;
+   * `false` when it is closing, or has left the room meanwhile
+   * @throws FST_ROOMS_FORBIDDEN, or what `authorize` throws; FST_ROOMS_TOO_MANY_ROOMS, FST_ROOMS_INVALID_ROOM,
+   * FST_ROOMS_HISTORY_UNAVAILABLE; what `snapshot` or `onJoin` throws, and the socket is not in the room. All as
+   * rejections, which are logged too, so that a call nobody awaits cannot end the process; FST_ROOMS_ONE_ROOM
+   */
+  join (room: string | Room, options?: JoinOptions): Promise<boolean>
+  /**
+   * One room less. The client is told `left`; what of the room still waits for it is not sent any more.
+   * @returns whether the socket was in the room, or about to be. `onLeave` is not waited for
+   * @throws FST_ROOMS_ONE_ROOM, as a rejection
+   */
+  leave (room: string | Room): Promise<boolean>
+}
+
+export interface JoinOptions {
+  /** Where the client stood in the room, as it says: nothing of it need be checked. @default it is new */
+  recover?: unknown
 }
 
 /** A Fastify hook of two or three arguments, as it would stand in `onRequest`: it throws, calls `done(error)` or replies to refuse. */
@@ -98,6 +118,12 @@ export type AuthenticateHook =
 export type RoomOf<R extends RouteGenericInterface = RouteGenericInterface> =
   | string
   | ((request: FastifyRequest<R>) => string | Room | Promise<string | Room>)
+
+/** What may stand in the array of a route whose sockets may be in several rooms. */
+export type RoomSource<R extends RouteGenericInterface = RouteGenericInterface> = RoomOf<R> | Room | AnyContract
+
+/** The contracts that stand there. */
+export type ContractsIn<S> = S extends AnyContract ? S : S extends Room<infer C extends AnyContract> ? C : never
 
 /** Policies. A route's own take the place of the plugin's. */
 export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> {
@@ -150,6 +176,14 @@ export interface GapEvent {
 export interface ContractRouteOptions<C, R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R> {
   /** A handler for each command of the contract. */
   commands?: CommandHandlers<C, R> | undefined
+}
+
+/** Options of a route whose sockets may be in several rooms. */
+export interface RoomsRouteOptions<C extends AnyContract = never, J extends readonly AnyContract[] = readonly AnyContract[], R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R> {
+  /** Of rooms that a socket may join later: so that their commands are taken, and their rules hold for plain names, too. */
+  contracts?: J | undefined
+  /** A handler for each command of the contracts, by the contract's pattern. */
+  commands?: HandlersOf<C | J[number], R> | undefined
 }
 
 /** Options of the plugin. Times are in milliseconds, sizes in bytes. */
@@ -210,6 +244,8 @@ export interface RoomsOptions extends Hooks {
   commandTimeout?: number | undefined
   /** Commands of one socket that wait while another is at work. @default 32 */
   maxCommands?: number | undefined
+  /** Rooms that one socket may be in. @default 100 */
+  maxRooms?: number | undefined
   /** Between two pings of one socket. @default 25000 */
   keepAlive?: number | undefined
   /** From a ping to a sign of life. @default 8000 */
@@ -303,10 +339,13 @@ declare module 'fastify' {
   interface FastifyInstance {
     ws: Rooms
     /**
-     * The handler of a `{ websocket: true }` route: token as the first message, join, keep-alive, leave.
+     * The handler of a `{ websocket: true }` route: token as the first message, join, keep-alive, leave. Given an array, its
+     * sockets may be in several rooms, and are told of each frame in which: see docs/rooms.md.
      * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION
      */
-    manageWebsocket<const C extends AnyContract> (room: C, options?: ContractRouteOptions<C>): WebsocketHandler
+    manageWebsocket<const S extends readonly RoomSource[], const J extends readonly AnyContract[] = readonly never[]> (rooms: S, options?: RoomsRouteOptions<ContractsIn<S[number]>, J>): WebsocketHandler
+    manageWebsocket<R extends RouteGenericInterface> (rooms: ReadonlyArray<RoomSource<R>>, options?: Hooks<R>): WebsocketHandler
+    manageWebsocket<const C extends AnyContract> (room: C | Room<C>, options?: ContractRouteOptions<C>): WebsocketHandler
     manageWebsocket<R extends RouteGenericInterface = RouteGenericInterface> (room: RoomOf<R>, options?: RoomRouteOptions<R>): WebsocketHandler
   }
   interface FastifyReply {

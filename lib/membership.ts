@@ -1,0 +1,188 @@
+import type { FastifyRequest } from 'fastify'
+import type { Room, RoomContract } from '../types/index.js'
+import { causeOf } from './authenticate.js'
+import type { Place } from './backlog.js'
+import { Bounded } from './bounded.js'
+import { GONE } from './connection.js'
+import type { RoomConnection } from './connection.js'
+import { nameOf } from './contract.js'
+import { errors, isError } from './errors.js'
+import { checkRoomName } from './name.js'
+import { contractOf, policyOf } from './policy.js'
+import type { Route } from './policy.js'
+import { labelled, positionOf } from './protocol.js'
+import type { Cause } from './protocol.js'
+import { report } from './report.js'
+import type { Entrant, Joined } from './room.js'
+import type { RoomTable } from './rooms.js'
+import { SlowReaders } from './slow.js'
+import { Snapshots } from './snapshot.js'
+import type { SnapshotLimits } from './snapshot.js'
+
+export interface MembershipLimits extends SnapshotLimits {
+  authTimeout: number
+  maxRooms: number
+}
+
+/** What all memberships of an application share. */
+export class MembershipHost {
+  readonly rooms: RoomTable
+  readonly limits: MembershipLimits
+  readonly snapshots: Snapshots
+  readonly slow = new SlowReaders()
+  /** Hooks that decide whether an open socket may enter one more room. */
+  readonly hooks: Bounded
+  /** `onLeave` that have not settled. */
+  readonly leaving = new Set<Promise<void>>()
+  draining = false
+
+  constructor (rooms: RoomTable, limits: MembershipLimits) {
+    this.rooms = rooms
+    this.limits = limits
+    this.snapshots = new Snapshots(limits)
+    this.hooks = new Bounded(limits.authTimeout, () => new errors.FST_ROOMS_HOOK_TIMEOUT(limits.authTimeout))
+  }
+
+  close (): void {
+    this.snapshots.close()
+    this.hooks.close()
+  }
+}
+
+/** One socket in one room, in order: whether it may enter, what it is to see first, who hears of it, until it leaves. */
+export class Membership implements Entrant {
+  readonly connection: RoomConnection
+  readonly room: string
+  readonly contract: RoomContract | undefined
+  readonly #host: MembershipHost
+  readonly #route: Route
+  /** Not for longer than it is needed. */
+  #request: FastifyRequest | undefined
+  #announce: ((joined: Joined) => void) | undefined
+  #place: Place | undefined
+  #joining: Promise<void> | undefined
+  #over = false
+
+  /** @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION */
+  constructor (host: MembershipHost, route: Route, connection: RoomConnection, room: string | Room, request: FastifyRequest) {
+    this.room = nameOf(room)
+    checkRoomName(this.room)
+    this.contract = contractOf(route, room)
+    if (this.contract !== undefined) host.rooms.meet(this.contract)
+    this.connection = connection
+    this.#host = host
+    this.#route = route
+    this.#request = request
+  }
+
+  /** Whether the socket is open, and has not left the room meanwhile. */
+  get wanted (): boolean {
+    return this.connection.open && !this.#over
+  }
+
+  /** @throws GONE, FST_ROOMS_FORBIDDEN, what the hook throws */
+  async authorize (): Promise<void> {
+    const authorize = policyOf(this.#route, this.contract, 'authorize')
+    if (authorize === undefined) return
+    const verdict = await this.connection.until(() => authorize(this.#entry()))
+    if (verdict !== true) throw new errors.FST_ROOMS_FORBIDDEN()
+  }
+
+  /**
+   * Becomes a member, and calls `announce` in the same turn.
+   * @param recover where the client says that it stood, by the names of rooms
+   * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
+   */
+  async enter (recover: unknown, announce: (joined: Joined) => void): Promise<void> {
+    const { rooms, slow } = this.#host
+    const from = positionOf(recover, this.room)
+    const denied = from === null ? 'invalid' : from !== undefined && slow.has(this.connection.userId) ? 'slow' : undefined
+    this.#announce = joined => announce(from === undefined ? joined : answered(joined, denied))
+    await rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)
+  }
+
+  announce (joined: Joined): void {
+    this.#announce?.(joined)
+    this.#announce = undefined
+    // Who has all that it missed needs no snapshot.
+    if (joined.recovered !== true && policyOf(this.#route, this.contract, 'snapshot') !== undefined) this.#place = this.connection.hold(this.room)
+  }
+
+  /**
+   * What comes of being in: the snapshot, and `onJoin`.
+   * @param before is waited for ahead of `onJoin`
+   * @throws GONE, or what has been reported
+   */
+  async arrive (before?: Promise<unknown>): Promise<void> {
+    const place = this.#place
+    this.#place = undefined // it has the snapshot
+    if (place !== undefined) await this.#attempt('snapshot failed', () => this.#show(place))
+    if (before !== undefined) await this.connection.until(() => before)
+    if (!this.wanted) throw GONE
+    this.#joining = this.#join()
+    await this.#joining
+  }
+
+  /**
+   * The socket has left, or has ended. `onLeave` follows each `onJoin` that was called, and waits for it.
+   * @returns when that is over
+   */
+  end (): Promise<void> {
+    this.#over = true
+    const { connection, room } = this
+    const { onLeave } = this.#route
+    if (this.#joining === undefined || onLeave === undefined) return Promise.resolve()
+    const leaving = this.#joining.catch(() => {}).then(() => onLeave({ connection, room })).catch(error => {
+      report(this.#route, connection.log, connection, room, error, 'onLeave failed')
+    }).finally(() => this.#host.leaving.delete(leaving))
+    this.#host.leaving.add(leaving)
+    return leaving
+  }
+
+  /** What the room looks like comes after the word that the socket is in, and before all that has happened in it since. */
+  async #show (place: Place): Promise<void> {
+    const { connection, room } = this
+    const entry = this.#entry()
+    const frame = await this.#host.snapshots.take(connection, () => policyOf(this.#route, this.contract, 'snapshot')?.(entry))
+    connection.settle(place, frame !== undefined && connection.labelled ? labelled(frame, room) : frame)
+  }
+
+  async #join (): Promise<void> {
+    await null // onJoin may end the socket at once, and onLeave must be waiting for it by then
+    const { connection, room } = this
+    const request = this.#request as FastifyRequest
+    try {
+      // Not a refusal, whatever its status: the client has been told that it is in.
+      await this.#attempt('onJoin failed', () => this.#route.onJoin?.({ connection, room, request }))
+    } finally {
+      this.#request = undefined
+    }
+  }
+
+  async #attempt (failure: string, work: () => unknown): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (error !== GONE) report(this.#route, this.connection.log, this.connection, this.room, error, failure)
+      throw error
+    }
+  }
+
+  #entry () {
+    const { room, connection: { user } } = this
+    const request = this.#request as FastifyRequest
+    return { user, room, params: request.params, request }
+  }
+}
+
+/** A client that asks for what it missed is always told whether it gets that. */
+function answered (joined: Joined, denied: string | undefined): Joined {
+  if (joined.recovered !== undefined) return joined
+  return { ...joined, recovered: false, reason: denied ?? 'no_history' }
+}
+
+/** What an error means that kept a socket out of a room. */
+export function causeAtDoor (error: unknown): Cause {
+  if (isError(error, 'FST_ROOMS_INVALID_ROOM')) return 'forbidden'
+  return isError(error, 'FST_ROOMS_HISTORY_UNAVAILABLE') ? 'overloaded' : causeOf(error)
+}
