@@ -25,7 +25,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const log = app.log.child({ module: 'fastify-rooms' })
   const { broker, trusted } = await createBroker(options)
   const addresses = new Addresses(options.prefix, historyOf(options), broker.history !== undefined)
-  const serializers = new Serializers(app)
+  const serializers = new Serializers(app, options)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log, serializers, untrustedJson(app))
   const routes = createRoutes(app, sockets, options, addresses, serializers)

@@ -114,7 +114,7 @@ export class Commands {
   /** @returns the reply as JSON */
   async #run (command: unknown, data: unknown): Promise<string | undefined> {
     const definition = typeof command === 'string' && Object.hasOwn(this.#handlers, command) ? this.#contract.definition.commands?.[command] : undefined
-    if (definition === undefined) throw new errors.FST_ROOMS_UNKNOWN_COMMAND(JSON.stringify(String(command).slice(0, 40)))
+    if (definition === undefined) throw new errors.FST_ROOMS_UNKNOWN_COMMAND(quoted(command))
     const checked = definition.data === undefined ? data : validated(this.#request, definition.data, data)
     const reply = await this.#bounded(signal => this.#handlers[command as string]?.({
       data: checked, connection: this.#connection, room: this.#room, request: this.#request, signal
@@ -139,4 +139,9 @@ export class Commands {
     this.#failed(error)
     return error instanceof errors.FST_ROOMS_COMMAND_TIMEOUT ? error : new errors.FST_ROOMS_COMMAND_FAILED()
   }
+}
+
+/** The beginning of what a client sent for a command. An object is not asked for its text: it may bring a `toString` that is none. */
+function quoted (command: unknown): string {
+  return JSON.stringify((typeof command === 'object' ? JSON.stringify(command) : String(command)).slice(0, 40))
 }

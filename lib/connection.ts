@@ -1,12 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { Connection, Message, User } from '../types/index.js'
+import type { Connection, Message, RoomContract, User } from '../types/index.js'
 import { Backlog } from './backlog.js'
 import { Batch } from './batch.js'
 import type { Commands } from './commands.js'
 import { nextId } from './id.js'
-import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
+import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
+import type { Serializers } from './serializers.js'
 import type { Counters, End } from './stats.js'
 import { frame, sizeOf, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
@@ -22,6 +23,7 @@ export interface ConnectionLimits {
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
   readonly counters: Counters
+  readonly serializers: Pick<Serializers, 'encode'>
   /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
   flush (): void
   /** Every frame but the first of an authenticated route. */
@@ -64,6 +66,8 @@ export class RoomConnection implements Connection {
   resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
+  /** What it may be sent, where its route says so. */
+  contract: RoomContract | undefined
   /** Where its room takes any. */
   commands: Commands | undefined
   /** Is run once, when the connection has ended and had joined. */
@@ -85,11 +89,19 @@ export class RoomConnection implements Connection {
   }
 
   send (message: Message): boolean {
-    const text = encodeMessage(message, this.#host.limits.maxMessage)
+    const text = this.#encode(message)
     if (this.#backlog === undefined) return this.write(text)
     this.#host.flush()
     this.deliver(new Batch([text], undefined, Infinity))
     return this.open
+  }
+
+  #encode (message: Message): string {
+    const { limits: { maxMessage }, serializers } = this.#host
+    if (this.contract === undefined) return encodeMessage(message, maxMessage)
+    const text = serializers.encode(this.contract, (message ?? {}) as Message)
+    checkSize(text, maxMessage)
+    return text
   }
 
   close (code: number = CAUSES.done.code, reason: string = ''): void {

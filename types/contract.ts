@@ -60,9 +60,9 @@ type DataOf<D, P> = D extends { readonly data: infer S } ? (P & { schema: S })['
 type ReplyOf<D, P> = D extends { readonly reply: infer S } ? (P & { schema: S })['serializer' & keyof P] : unknown
 
 /** A command of a client, as its handler sees it. */
-export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface> {
+export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface, M = Message> {
   readonly data: Data
-  readonly connection: Connection
+  readonly connection: Connection<M>
   /** The name of the room. */
   readonly room: string
   /** The upgrade request of the socket, with the user. */
@@ -74,7 +74,7 @@ export interface Command<Data = unknown, R extends RouteGenericInterface = Route
 /** A handler for each command of a contract. What one returns is the reply, where the client wants one. */
 export type CommandHandlers<C, R extends RouteGenericInterface = RouteGenericInterface> =
   C extends RoomContract<string, infer D, infer P>
-    ? { [Name in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Name], P>, R>) => ReplyOf<NonNullable<D['commands']>[Name], P> | Promise<ReplyOf<NonNullable<D['commands']>[Name], P>> }
+    ? { [Name in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Name], P>, R, RoomMessage<C>>) => ReplyOf<NonNullable<D['commands']>[Name], P> | Promise<ReplyOf<NonNullable<D['commands']>[Name], P>> }
     : never
 
 /** Rooms of one kind: how they are called, what they are sent, what they keep. */
