@@ -30,7 +30,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const addresses = new Addresses(options.prefix, historyOf(options), broker.history !== undefined, options.codec, {
     maxMessage: options.maxMessage, parse, failed: err => failed({ err })
   })
-  const serializers = new Serializers(app)
+  const serializers = new Serializers(app, options)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log, serializers, parse)
   const routes = createRoutes(app, sockets, options, addresses, serializers)

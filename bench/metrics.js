@@ -6,6 +6,8 @@ export const METRICS = {
   bare: { title: 'of which the handler alone', write: micros },
   p50: { title: 'latency p50', write: micros },
   p99: { title: 'latency p99', write: micros },
+  compile: { title: 'time', write: seconds => `${number(seconds)} s` },
+  work: { title: 'time for each', write: micros },
   rss: { title: 'memory per socket', write: kilobytes },
   heap: { title: 'of which on the heap', write: kilobytes },
   growth: { title: 'growth of the process', write: bytes => `${number(bytes / 1_000_000)} MB` },

@@ -14,7 +14,9 @@ const ABOUT = {
   latency: 'From the call in the server to the read in the client, one message per millisecond at most.',
   members: 'The floor is here to tell the kernel from us: 10,000 of its sockets do not fit into the processor\'s caches either, so that the same write costs more.',
   joins: 'The process has 100,000 members in both, in few rooms or in as many. Clients connect, authenticate, join and leave. The handler alone is measured with sockets that are none.',
-  stalled: 'Twenty of those who read take the time of each message. The process is watched from outside.'
+  stalled: 'Twenty of those who read take the time of each message. The process is watched from outside.',
+  contracts: 'Without a socket: what a contract makes of a message on its way out and of a command on its way in, beside what JSON alone takes. The time is that of the clock.',
+  types: 'The compiler on the examples, and on those of docs/typescript.md, each as a program of its own; \'Total time\' of `tsc --extendedDiagnostics`.'
 }
 
 export async function writePage ({ judged, results, machine, versions }) {

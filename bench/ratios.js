@@ -26,7 +26,16 @@ export const RATIOS = [
   { title: 'CPU per delivery, 10,000 members against 100', result: 'members', metric: 'cpu', of: 'rooms-10000', against: 'rooms-100', floor: ['floor-10000', 'floor-100'], atMost: 1.30 },
   { title: 'join and leave, 100,000 rooms against 100', result: 'joins', metric: 'join', of: 'many', against: 'few', atMost: 1.30 },
   { title: 'one stalled reader among 1,000: the p99 of the others', result: 'stalled', metric: 'p99', of: 'stalled', against: 'healthy', atMost: 1.50 },
-  { title: 'one stalled reader among 1,000: growth of the process, in MB', result: 'stalled', metric: 'growth', of: 'stalled', atMost: 30, unit: 1_000_000 }
+  { title: 'one stalled reader among 1,000: growth of the process, in MB', result: 'stalled', metric: 'growth', of: 'stalled', atMost: 30, unit: 1_000_000 },
+  { title: 'a message of ten fields by a contract, against `JSON.stringify`', result: 'contracts-out', metric: 'work', of: 'contract', against: 'json', atMost: 1 },
+  { title: 'a message of ten fields by a contract, against `JSON.stringify`, with Redis', result: 'contracts-out', metric: 'work', of: 'contract-redis', against: 'json-redis', atMost: 1 },
+  { title: 'the same, written into bytes', result: 'contracts-bytes', metric: 'work', of: 'contract', against: 'json', atMost: 1 },
+  { title: 'the same, written into bytes, with Redis', result: 'contracts-bytes', metric: 'work', of: 'contract-redis', against: 'json-redis', atMost: 1 },
+  { title: 'a command of ten fields, parsed safely and validated, against `JSON.parse`', result: 'contracts-in', metric: 'work', of: 'contract', against: 'json', atMost: 1.5 },
+  { title: 'a command of ten fields, parsed safely and validated, against `JSON.parse`, with Redis', result: 'contracts-in', metric: 'work', of: 'contract-redis', against: 'json-redis', atMost: 1.5 },
+  { title: 'a command of one field', result: 'contracts-small', metric: 'work', of: 'contract', against: 'json', atMost: 1.5 },
+  { title: 'a command of one field, with Redis', result: 'contracts-small', metric: 'work', of: 'contract-redis', against: 'json-redis', atMost: 1.5 },
+  { title: 'to check the types of an example, in seconds, the slowest', result: 'types', metric: 'compile', of: 'slowest', atMost: 5 }
 ]
 
 /** Each ratio of what was run, with its opponent in words and what came out; `value` is missing where a contender was. */

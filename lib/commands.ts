@@ -144,7 +144,7 @@ export class Commands {
       const [room, ...others] = [...rooms].filter(room => memberships.contractOf(room) === taker.contract)
       return { taker, room: others.length === 0 ? room : undefined }
     }
-    if (typeof named !== 'string' || !rooms.has(named)) throw new errors.FST_ROOMS_NOT_IN_ROOM(JSON.stringify(String(named).slice(0, 40)))
+    if (typeof named !== 'string' || !rooms.has(named)) throw new errors.FST_ROOMS_NOT_IN_ROOM(quoted(named))
     const taker = this.#takers.find(({ contract }) => contract === memberships.contractOf(named))
     if (taker === undefined) throw new errors.FST_ROOMS_NO_COMMANDS()
     return { taker, room: named }
@@ -153,7 +153,7 @@ export class Commands {
   /** @returns the reply as JSON */
   async #run ({ command, data }: Call, { taker: { contract, handlers }, room }: Addressee): Promise<string | undefined> {
     const definition = typeof command === 'string' && Object.hasOwn(handlers, command) ? contract.definition.commands?.[command] : undefined
-    if (definition === undefined) throw new errors.FST_ROOMS_UNKNOWN_COMMAND(JSON.stringify(String(command).slice(0, 40)))
+    if (definition === undefined) throw new errors.FST_ROOMS_UNKNOWN_COMMAND(quoted(command))
     const checked = definition.data === undefined ? data : validated(this.#request, definition.data, data)
     const reply = await this.#bounded(signal => handlers[command as string]?.({
       data: checked, connection: this.#connection, room: room as string, request: this.#request, signal
@@ -178,4 +178,9 @@ export class Commands {
     this.#failed(room, error)
     return error instanceof errors.FST_ROOMS_COMMAND_TIMEOUT ? error : new errors.FST_ROOMS_COMMAND_FAILED()
   }
+}
+
+/** The beginning of what a client sent for a command. An object is not asked for its text: it may bring a `toString` that is none. */
+function quoted (command: unknown): string {
+  return JSON.stringify((typeof command === 'object' ? JSON.stringify(command) : String(command)).slice(0, 40))
 }

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { Connection, JoinOptions, Message, Room, User } from '../types/index.js'
+import type { Connection, JoinOptions, Message, Room, RoomContract, User } from '../types/index.js'
 import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
 import type { Commands } from './commands.js'
@@ -9,8 +9,9 @@ import type { Dialect } from './dialect.js'
 import { errors } from './errors.js'
 import { nextId } from './id.js'
 import type { Memberships } from './memberships.js'
-import { CAUSES, closeReason, encodeMessage, statusFrame } from './protocol.js'
+import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
+import type { Serializers } from './serializers.js'
 import type { Counters, End } from './stats.js'
 import { frame, sizeOf, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
@@ -26,6 +27,7 @@ export interface ConnectionLimits {
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
   readonly counters: Counters
+  readonly serializers: Pick<Serializers, 'encode'>
   /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
   flush (): void
   /** Every frame but the first of an authenticated route. */
@@ -82,6 +84,8 @@ export class RoomConnection implements Connection {
   takeFirst: ((frame: Buffer | undefined) => void) | undefined
   /** What came before its client could know that it is in. */
   early: Early | undefined
+  /** What it may be sent, where its route says so. */
+  contract: RoomContract | undefined
   /** Where its room takes any. */
   commands: Commands | undefined
   /** Where it may be in several rooms. */
@@ -108,8 +112,7 @@ export class RoomConnection implements Connection {
   }
 
   send (message: Message): boolean {
-    const encoded = encodeMessage(message, this.#host.limits.maxMessage)
-    const text = this.dialect === undefined ? encoded : this.dialect.message(encoded)
+    const text = this.#encode(message)
     if (this.#backlog === undefined) return this.write(text)
     this.tell(new Batch([text], undefined, Infinity))
     return this.open
@@ -125,6 +128,13 @@ export class RoomConnection implements Connection {
     const leaving = this.memberships?.leave(room) ?? Promise.reject(new errors.FST_ROOMS_ONE_ROOM())
     leaving.catch(() => {})
     return leaving
+  }
+
+  #encode (message: Message): string {
+    const { limits: { maxMessage }, serializers } = this.#host
+    const text = this.contract === undefined ? encodeMessage(message, maxMessage) : serializers.encode(this.contract, (message ?? {}) as Message)
+    checkSize(text, maxMessage)
+    return this.dialect === undefined ? text : this.dialect.message(text)
   }
 
   close (code: number = CAUSES.done.code, reason: string = ''): void {

@@ -33,6 +33,7 @@ export const DEFAULTS = {
   closeTimeout: 2_000, // ms
   drainTimeout: 5_000, // ms
   perMessageDeflate: false,
+  validateMessages: false,
   userId: (user: User) => (user as Claims)?.sub ?? (user as Claims)?.id,
   expiresAt: ({ user }: { user: User }) => (user as Claims)?.exp
 } as const satisfies RoomsOptions
@@ -118,6 +119,7 @@ const PLUGIN_SCHEMA = Type.Object({
   closeTimeout: ms,
   drainTimeout: ms,
   perMessageDeflate: Type.Optional(Type.Union([Type.Boolean(), Type.Object({ threshold: count('') }, { additionalProperties: false })], { must: 'be true, false, or { threshold } with a number of bytes' })),
+  validateMessages: Type.Optional(Type.Boolean({ must: 'be true or false' })),
   websocket: Type.Optional(Type.Object({}, { must: 'be the options of @fastify/websocket' }))
 }, { additionalProperties: false })
 

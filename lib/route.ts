@@ -42,6 +42,7 @@ export class Sockets implements ConnectionHost {
   readonly handshakes: Handshakes
   readonly limits: ConnectionLimits
   readonly counters: Counters
+  readonly serializers: Serializers
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
   readonly #expiry = new Expiry()
@@ -55,6 +56,7 @@ export class Sockets implements ConnectionHost {
 
   constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger, serializers: Serializers, parse: ParseUntrusted) {
     this.#parse = parse
+    this.serializers = serializers
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
@@ -73,6 +75,7 @@ export class Sockets implements ConnectionHost {
    */
   serve (route: Route, socket: WebSocket, request: FastifyRequest, reply: FastifyReply): void {
     const connection = new RoomConnection(socket, request.log, this, route.several, route.dialect())
+    if (!route.several) connection.contract = route.contracts[0]
     listen(socket as OwnSocket, connection)
     this.connections.add(connection)
     if (this.#members.draining) connection.end('restarting')
@@ -272,9 +275,9 @@ function keep (connection: RoomConnection, data: Buffer, isBinary: boolean, most
   return true
 }
 
-/** An id comes back in the answer, so it must be small and plain. */
+/** An id comes back in the answer, so it must be small and plain, and a number that JSON can write: 1e999 is none. */
 function isId (id: unknown): id is string | number | undefined {
-  return id === undefined || typeof id === 'number' || (typeof id === 'string' && id.length <= 128)
+  return id === undefined || Number.isFinite(id) || (typeof id === 'string' && id.length <= 128)
 }
 
 /**

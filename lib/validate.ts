@@ -10,7 +10,7 @@ interface Fault {
   readonly message?: string
 }
 
-interface Validate {
+export interface Validate {
   (data: unknown): unknown
   errors?: readonly Fault[] | null
 }
@@ -21,7 +21,13 @@ interface Validate {
  * @throws Mismatch, or whatever the compiler makes of a schema that it does not take
  */
 export function validated (request: FastifyRequest, schema: unknown, data: unknown): unknown {
-  const validate = request.compileValidationSchema(schema as never) as unknown as Validate
+  // What Fastify has compiled before it finds again twice as fast in this way.
+  const validate = request.getValidationFunction(schema as never) ?? request.compileValidationSchema(schema as never)
+  return passed(validate as unknown as Validate, data)
+}
+
+/** @throws Mismatch */
+export function passed (validate: Validate, data: unknown): unknown {
   const result = validate(data)
   if (result === false) throw new Mismatch(said(validate.errors?.[0]))
   if (typeof result !== 'object' || result === null) return data

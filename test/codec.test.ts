@@ -49,7 +49,7 @@ async function ending (client: TextClient): Promise<[texts: string[], code: numb
 
 function contractFor (codec: Codec) {
   return defineRoom('desk', {
-    messages: { said: Type.Object({ text: Type.String() }), save: {} },
+    messages: { said: Type.Object({ text: Type.String() }), save: {}, MESSAGE: Type.String() },
     commands: { ask: { data: Type.Object({ n: Type.Integer() }), reply: Type.Object({ n: Type.Integer() }) }, save: {}, MESSAGE: {} },
     codec
   })

@@ -76,6 +76,7 @@ t.test('what does not pass the schema is answered with what is wrong, and the so
     [{ command: 'OTHER' }, 'This room has no command "OTHER".', 'FST_ROOMS_UNKNOWN_COMMAND'],
     [{ command: 'toString' }, 'This room has no command "toString".', 'FST_ROOMS_UNKNOWN_COMMAND'],
     [{ command: 7 }, 'This room has no command "7".', 'FST_ROOMS_UNKNOWN_COMMAND'],
+    [{ command: { toString: 1 } }, 'This room has no command "{\\"toString\\":1}".', 'FST_ROOMS_UNKNOWN_COMMAND'],
     [{ command: 'x'.repeat(99) }, `This room has no command "${'x'.repeat(40)}".`, 'FST_ROOMS_UNKNOWN_COMMAND']
   ]
   for (const [frame, message, code = 'FST_ROOMS_INVALID_COMMAND'] of cases) {
@@ -86,6 +87,12 @@ t.test('what does not pass the schema is answered with what is wrong, and the so
   t.match(await client.expectMessage('WSError'), error('FST_ROOMS_UNKNOWN_COMMAND', String), 'also where no reply is wanted')
   client.send({ command: 'CALL_NEXT', data: { desk: '3', more: 1 }, id: 6 })
   t.match(await client.expectMessage(), { data: { ticket: 30 }, id: 6 }, 'Fastify’s compiler makes a number of a string, as it does for parameters')
+})
+
+t.test('an id that JSON could not give back ends the socket', async t => {
+  const { client } = await createStand(t)
+  client.send('{"command":"NOTE","id":1e999}')
+  t.match(await client.expectClose(), { code: 4400 })
 })
 
 t.test('frames that would change what objects are, or are nested too deeply, reach nobody', async t => {
@@ -100,6 +107,10 @@ t.test('frames that would change what objects are, or are nested too deeply, rea
   t.match(await client.expectMessage(), { command: 'NOTE', id: 1 })
   client.send(JSON.stringify({ command: 'NOTE', id: 2, data: `\\"${'[{'.repeat(100)}` }))
   t.match(await client.expectMessage(), { id: 2 }, 'brackets in a text are text')
+  client.send({ command: 'NOTE', id: 3, data: { constructor: '__proto__' } })
+  t.match(await client.expectMessage(), { id: 3, data: { constructor: '__proto__' } }, 'and so are such words')
+  client.send('{"__proto__":1')
+  t.match(await client.expectClose(), { code: 4400 }, 'what is no JSON is no JSON')
 })
 
 t.test('commands of one socket are carried out in order, those of others meanwhile', async t => {

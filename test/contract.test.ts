@@ -1,10 +1,11 @@
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import fastifyRooms, { defineRoom, withTypeProvider } from '../index.js'
-import type { RoomDefinition } from '../index.js'
+import type { Connection, RoomDefinition } from '../index.js'
 import { connect, TestBus } from '../testing/index.js'
 
 const User = Type.Object({ id: Type.String(), paid: Type.Boolean() })
@@ -224,4 +225,130 @@ t.test('references to what addSchema has added are found', async t => {
   const client = await connect(app, '/')
   await app.ws.sendToRoom(room(), { command: 'UPDATE_USER', data: { id: 'a', password: 'secret' } })
   t.strictSame(await client.expectMessage(), { command: 'UPDATE_USER', data: { id: 'a' } })
+})
+
+t.test('data that there are none of are left out, whatever the schema', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyRooms)
+  const room = defineRoom('bells', { messages: { RING: {} }, commands: { RING: { reply: {} } } })
+  app.get('/', { websocket: true }, app.manageWebsocket(room, { authenticate: false, commands: { RING: () => {} } }))
+  await app.ready()
+  const client = await connect(app, '/')
+  await app.ws.sendToRoom(room(), { command: 'RING', data: undefined })
+  t.strictSame(await client.expectMessage(), { command: 'RING' })
+  client.send({ command: 'RING', id: 1 })
+  t.strictSame(await client.expectMessage(), { command: 'RING', id: 1 })
+})
+
+t.test('what is sent to one socket is held to the contract of its route', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyRooms, { maxMessage: 1_000 })
+  const thrown: unknown[] = []
+  app.get('/:standId', { websocket: true }, app.manageWebsocket(stand, {
+    authenticate: false,
+    onJoin: ({ connection }) => {
+      const row = { id: 'a', paid: true, password: 'secret' }
+      connection.send({ command: 'UPDATE_USER', data: row })
+      const plain: Connection = connection
+      const wrong = [{ command: 'OTHER' }, { command: 'UPDATE_USER', data: {} }, { command: 'UPDATE_USER', data: { id: 'x'.repeat(1_000), paid: true } }, undefined]
+      for (const message of wrong) {
+        try {
+          plain.send(message as never)
+        } catch (error) {
+          thrown.push((error as { code: unknown }).code)
+        }
+      }
+      connection.send({ command: 'CLOSED', data: null })
+    }
+  }))
+  await app.ready()
+  const client = await connect(app, '/7')
+  t.strictSame(await client.expectMessage(), { command: 'UPDATE_USER', data: { id: 'a', paid: true } })
+  t.strictSame(await client.expectMessage(), { command: 'CLOSED', data: null })
+  t.strictSame(thrown, ['FST_ROOMS_INVALID_MESSAGE', 'FST_ROOMS_INVALID_MESSAGE', 'FST_ROOMS_MESSAGE_TOO_LARGE', 'FST_ROOMS_INVALID_MESSAGE'])
+})
+
+t.test('full checks of what is sent', async t => {
+  const Seat = Type.Object({ row: Type.Integer({ minimum: 1 }), kind: Type.Optional(Type.String({ default: 'plain' })), at: Type.Optional(Type.String({ format: 'date-time' })) }, { additionalProperties: false })
+  const hall = defineRoom('hall', { messages: { TAKEN: Seat, NOTE: {} }, commands: { TAKE: { reply: Seat }, SHOW: {} } })
+  const build = async (validateMessages: boolean, fastify: FastifyServerOptions = {}, setup?: (app: FastifyInstance) => void) => {
+    const [bus, reported, app] = [new TestBus(), [] as string[], Fastify(fastify)]
+    t.teardown(() => app.close())
+    setup?.(app)
+    await app.register(fastifyRooms, { broker: bus.broker(), validateMessages, onError: ({ error }) => { reported.push(error.message) } })
+    app.get('/', { websocket: true }, app.manageWebsocket(hall, {
+      authenticate: false,
+      commands: { TAKE: ({ data }) => data as { row: number }, SHOW: ({ data, connection }) => { connection.send({ command: 'TAKEN', data: data as { row: number } }) } }
+    }))
+    app.post('/', async (request, reply) => {
+      reply.sendToRoom(hall(), { command: 'TAKEN', data: request.body as { row: number } })
+      return 'done'
+    })
+    return { app, bus, reported }
+  }
+  const taken = (data: object) => ({ command: 'TAKEN' as const, data: data as { row: number } })
+
+  t.test('reject what a serialiser would write, and name the field, before anything is published', async t => {
+    const { app, reported } = await build(true)
+    const client = await connect(app, '/')
+    for (const [data, message] of [[{ row: 0 }, /TAKEN are not what the contract of 'hall' says: row must be >= 1/], [{ row: 1, at: 'noon' }, /at must match format "date-time"/], [{}, /required property 'row'/]] as const) {
+      await t.rejects(app.ws.sendToRoom(hall(), taken(data)), { code: 'FST_ROOMS_INVALID_MESSAGE', message })
+    }
+    t.equal((await app.inject({ method: 'POST', url: '/', payload: { row: 0 } })).statusCode, 200)
+    t.match(reported, [/row must be >= 1/])
+    await client.expectNothing()
+  })
+
+  t.test('are made only where they are asked for', async t => {
+    const { app } = await build(false)
+    const client = await connect(app, '/')
+    await app.ws.sendToRoom(hall(), taken({ row: 0 }))
+    t.match(await client.expectMessage(), { data: { row: 0 } })
+  })
+
+  t.test('never touch the object, nor what is sent of it', async t => {
+    const { app } = await build(true)
+    const client = await connect(app, '/')
+    const data = Object.freeze({ row: 1, at: new Date(0), more: Object.freeze(['x']) })
+    await app.ws.sendToRoom(hall(), taken(data))
+    t.strictSame(await client.expectMessage(), { command: 'TAKEN', data: { row: 1, kind: 'plain', at: '1970-01-01T00:00:00.000Z' } })
+    t.strictSame(Object.keys(data), ['row', 'at', 'more'])
+    await app.ws.sendToRoom(hall(), { command: 'NOTE', data: undefined })
+    t.strictSame(await client.expectMessage(), { command: 'NOTE' })
+  })
+
+  t.test('are made of replies too, which are the handler’s fault, and of what goes to one socket', async t => {
+    const { app, reported } = await build(true)
+    const client = await connect(app, '/')
+    client.send({ command: 'TAKE', data: { row: 1 }, id: 1 })
+    t.match(await client.expectMessage('TAKE'), { data: { row: 1 }, id: 1 })
+    for (const command of ['TAKE', 'SHOW']) {
+      client.send({ command, data: { row: 0 }, id: 2 })
+      t.match(await client.expectMessage('WSError'), { data: { code: 'FST_ROOMS_COMMAND_FAILED', message: 'The command failed.' }, id: 2 })
+    }
+    t.match(reported, [/the reply to TAKE is not what the contract of 'hall' says: row must be >= 1/, /the data of TAKEN are/])
+  })
+
+  t.test('have the application’s own options and schemas, also where it has no route but rooms', async t => {
+    const { app } = await build(true, { ajv: { customOptions: { formats: { even: /^[02468]$/ } } } }, app => { app.addSchema({ $id: 'even', type: 'string', format: 'even' }) })
+    await app.ready()
+    const numbers = defineRoom('numbers', { messages: { EVEN: { $ref: 'even#' } } })
+    await t.rejects(app.ws.sendToRoom(numbers(), { command: 'EVEN', data: '3' }), { message: /it must match format "even"/ })
+    await app.ws.sendToRoom(numbers(), { command: 'EVEN', data: '4' })
+    t.equal((await app.inject('/fastify-rooms/validator')).statusCode, 404, 'and what it takes to have them is not to be seen')
+  })
+
+  t.test('take the application’s own compiler', async t => {
+    const { app } = await build(true, {}, app => { app.setValidatorCompiler(() => () => ({ error: new Error('not today') }) as never) })
+    await t.rejects(app.ws.sendToRoom(hall(), taken({ row: 1 })), { message: /says: not today/ })
+  })
+
+  t.test('need an application that is ready', async t => {
+    const { app } = await build(true)
+    await t.rejects(app.ws.sendToRoom(hall(), taken({ row: 1 })), { message: /before app\.ready\(\)/ })
+    await app.ready()
+    t.match(await app.ws.sendToRoom(hall(), taken({ row: 1 })), { subscribers: 0 })
+  })
 })

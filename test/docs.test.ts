@@ -46,6 +46,9 @@ await app.register(rooms)
 // What the documents' programs run is dist/, which is no source to be covered.
 process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
 
+/** Pages whose fragments are run, too, in an application that has rooms. */
+const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|typescript)\.md/
+
 const TO_THE_END = `
 await app.ready()
 await app.close()
@@ -115,7 +118,7 @@ t.test('the examples of docs/hooks.md are accepted, and those that are whole app
   for (const { name, code } of documents.flatMap(blocks).filter(({ language }) => language === 'js')) {
     const [, file] = /^\/\/ (\w+\.mjs)\n/.exec(code) ?? [] // where others import it
     if (file !== undefined || /from 'fastify(-rooms\/(testing|asyncapi))?'/.test(code)) files[file ?? `${name}.mjs`] = code
-    else if (/^(hooks|commands|rooms)\.md/.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
+    else if (RUNNING.test(name)) files[`${name}.mjs`] = WITH_ROOMS + code + TO_THE_END
   }
   t.ok(Object.keys(files).length > 10)
   await run(t, files)
@@ -170,26 +173,32 @@ t.test('every example in JavaScript can be parsed', async t => {
 
 t.test('every example in TypeScript compiles, and every one in JSON is JSON', async t => {
   const folder = aProject(t)
-  const files: string[] = []
-  for (const { name, language, code } of EVERYTHING.flatMap(blocks)) {
-    if (language === 'json') t.doesNotThrow(() => JSON.parse(code), name)
-    if (language !== 'ts') continue
-    files.push(join(folder, `${name}.mts`))
-    writeFileSync(join(folder, `${name}.mts`), code)
+  const host = ts.createCompilerHost(COMPILER)
+  const read = host.getSourceFile
+  const sources = new Map<string, ReturnType<typeof read>>() // what the pages have in common is read once
+  host.getSourceFile = (name, ...rest) => {
+    if (!sources.has(name)) sources.set(name, read(name, ...rest))
+    return sources.get(name)
   }
-  t.ok(files.length > 0)
-  const program = ts.createProgram(files, {
-    module: ts.ModuleKind.NodeNext,
-    target: ts.ScriptTarget.ES2023,
-    strict: true,
-    noEmit: true,
-    skipLibCheck: true,
-    types: ['node'],
-    typeRoots: [join(ROOT, 'node_modules/@types')]
-  })
-  t.equal(ts.formatDiagnostics(ts.getPreEmitDiagnostics(program), {
-    getCanonicalFileName: name => name, getCurrentDirectory: () => folder, getNewLine: () => '\n'
-  }), '')
+  let before: ts.Program | undefined
+  for (const page of EVERYTHING) {
+    const examples = blocks(page).filter(({ language }) => language === 'ts')
+    for (const { name, code } of blocks(page).filter(({ language }) => language === 'json')) t.doesNotThrow(() => JSON.parse(code), name)
+    if (examples.length === 0) continue
+    // A program for each page: what one declares for an application is not true of another.
+    const own = join(folder, page.replaceAll('/', '-'))
+    mkdirSync(own)
+    const files = examples.map(({ name, code }) => {
+      const file = join(own, /^\/\/ (\w+\.mts)\n/.exec(code)?.[1] ?? `${name}.mts`) // where others import it
+      writeFileSync(file, code.replaceAll('@ts-expect-error: ', 'error: '))
+      return file
+    })
+    const program = ts.createProgram(files, COMPILER, host, before)
+    before = program
+    t.strictSame(ts.getPreEmitDiagnostics(program).flatMap(unannounced), [], page)
+    for (const file of files) t.strictSame(announced(file).filter(line => !met.has(`${file}:${line}`)), [], `${file} has the errors that it announces`)
+  }
+  t.ok(met.size > 5)
 })
 
 t.test('the client of docs/protocol.md comes back where it should, and only there', async t => {
@@ -252,6 +261,38 @@ t.test('every link leads somewhere', async t => {
   }
 })
 
+const COMPILER: ts.CompilerOptions = {
+  module: ts.ModuleKind.NodeNext,
+  target: ts.ScriptTarget.ES2023,
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noEmit: true,
+  skipLibCheck: true,
+  types: ['node'],
+  typeRoots: [join(ROOT, 'node_modules/@types')]
+}
+
+/** Where an error is that the example has announced, in the line above. */
+const met = new Set<string>()
+
+/** An error that the example does not tell of, in its words. */
+function unannounced ({ file, start, messageText }: ts.Diagnostic): string[] {
+  const message = ts.flattenDiagnosticMessageText(messageText, '\n')
+  if (file === undefined) return [message]
+  const { line } = ts.getLineAndCharacterOfPosition(file, start ?? 0)
+  const expected = ERROR.exec(file.text.split('\n')[line - 1] ?? '')?.[1]
+  if (expected === undefined || !message.includes(expected)) return [`${file.fileName}:${line + 1} ${message}`]
+  met.add(`${file.fileName}:${line}`)
+  return []
+}
+
+const ERROR = /^ *\/\/ error: (.*)$/
+
+/** The numbers of the lines that announce an error. */
+function announced (file: string): number[] {
+  return readFileSync(file, 'utf8').split('\n').flatMap((line, index) => ERROR.test(line) ? [index + 1] : [])
+}
+
 interface Block {
   /** Of the file and the line, so that a failure can be found. */
   name: string
@@ -301,7 +342,7 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  const modules = ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client', 'zod', 'fastify-type-provider-zod']
+  const modules = ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client', 'typebox', 'zod', 'fastify-type-provider-zod']
   for (const name of modules) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder

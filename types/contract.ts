@@ -63,9 +63,9 @@ type DataOf<D, P> = D extends { readonly data: infer S } ? (P & { schema: S })['
 type ReplyOf<D, P> = D extends { readonly reply: infer S } ? (P & { schema: S })['serializer' & keyof P] : unknown
 
 /** A command of a client, as its handler sees it. */
-export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string> {
+export interface Command<Data = unknown, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string, M = Message> {
   readonly data: Data
-  readonly connection: Connection
+  readonly connection: Connection<M>
   /**
    * The name of the room. Where the socket may be in several, the one that the client has named, or the only one of the
    * contract that it is in; undefined where there is none or more than one of these.
@@ -78,9 +78,9 @@ export interface Command<Data = unknown, R extends RouteGenericInterface = Route
 }
 
 /** A handler for each command of a contract. What one returns is the reply, where the client wants one. */
-export type CommandHandlers<C, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string> =
+export type CommandHandlers<C, R extends RouteGenericInterface = RouteGenericInterface, Name extends string | undefined = string, M = RoomMessage<C>> =
   C extends RoomContract<string, infer D, infer P>
-    ? { [Key in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Key], P>, R, Name>) => ReplyOf<NonNullable<D['commands']>[Key], P> | Promise<ReplyOf<NonNullable<D['commands']>[Key], P>> }
+    ? { [Key in keyof D['commands'] & string]: (command: Command<DataOf<NonNullable<D['commands']>[Key], P>, R, Name, M>) => ReplyOf<NonNullable<D['commands']>[Key], P> | Promise<ReplyOf<NonNullable<D['commands']>[Key], P>> }
     : never
 
 /** The patterns of those contracts that have commands. */
@@ -88,7 +88,7 @@ type Asked<C extends AnyContract> = C extends { readonly definition: { readonly 
 
 /** The handlers of several contracts, by the contract's pattern. */
 export type HandlersOf<C extends AnyContract, R extends RouteGenericInterface = RouteGenericInterface> = {
-  [Pattern in Asked<C>]: CommandHandlers<Extract<C, { readonly pattern: Pattern }>, R, string | undefined>
+  [Pattern in Asked<C>]: CommandHandlers<Extract<C, { readonly pattern: Pattern }>, R, string | undefined, Message>
 }
 
 /** Rooms of one kind: how they are called, what they are sent, what they keep. */

@@ -51,7 +51,7 @@ describe('a contract', () => {
       commands: {
         CALL: ({ data, connection, room, signal }) => {
           expect(data).type.toBe<{ desk: number }>()
-          expect(connection).type.toBe<Connection>()
+          expect(connection).type.toBe<Connection<{ command: 'CALLED', data: number }>>()
           expect(room).type.toBe<string>()
           expect(signal).type.toBe<AbortSignal>()
           return { ticket: 1 }
@@ -101,6 +101,31 @@ describe('a contract', () => {
     app.manageWebsocket(stand({ standId: '7' }))
     app.manageWebsocket(desk(), { commands: { CALL: ({ data }) => ({ ticket: data.desk }), NOTE: () => {} } })
     expect(app.manageWebsocket).type.not.toBeCallableWith(desk(), { commands: { CALL: () => ({ ticket: '1' }), NOTE: () => {} } })
+  })
+
+  test('says what a socket of its route is sent', () => {
+    const greet = (connection: Connection): boolean => connection.send({ command: 'ANYTHING' })
+    app.manageWebsocket(news, {
+      onJoin: ({ connection }) => {
+        expect(connection.send).type.toBeCallableWith({ command: 'HEADLINE', data: 'rain' })
+        expect(connection.send).type.not.toBeCallableWith({ command: 'HEADLINE', data: 7 })
+        expect(connection.send).type.not.toBeCallableWith({ command: 'HEADLINE' })
+        expect(connection.send).type.not.toBeCallableWith({ command: 'OTHER', data: 'rain' })
+        expect(greet).type.toBeCallableWith(connection)
+      },
+      onLeave: ({ connection }) => { expect(connection.send).type.not.toBeCallableWith({ command: 'OTHER' }) }
+    })
+    app.manageWebsocket(desk, {
+      commands: {
+        CALL: ({ connection }) => {
+          expect(connection.send).type.toBeCallableWith({ command: 'CALLED', data: 7 })
+          expect(connection.send).type.not.toBeCallableWith({ command: 'CALLED', data: 'seven' })
+          return { ticket: 1 }
+        },
+        NOTE: ({ connection }) => { expect(connection.send).type.not.toBeCallableWith({ command: 'NOTE', data: 7 }) }
+      }
+    })
+    app.manageWebsocket('cdr', { onJoin: ({ connection }) => { expect(connection).type.toBe<Connection>() } })
   })
 
   test('a route may choose one of its rooms', () => {

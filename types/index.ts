@@ -66,8 +66,11 @@ export interface Receipt {
  */
 export type User = FastifyRequest extends { user: infer U } ? U : unknown
 
-/** One socket that has proved who it is. */
-export interface Connection {
+/**
+ * One socket that has proved who it is.
+ * @typeParam M what it may be sent: where its route has a contract, the contract's messages
+ */
+export interface Connection<M = Message> {
   /** Unique among all processes. */
   readonly id: string
   /** What `authenticate` left in `request.user`; `null` in a room that is open to all. */
@@ -76,11 +79,12 @@ export interface Connection {
   readonly userId: string | undefined
   readonly rooms: ReadonlySet<string>
   /**
-   * To this socket alone, in order with the messages of its rooms.
+   * To this socket alone, in order with the messages of its rooms. Where its route has a contract, that says what may be
+   * sent, and what its schema does not name does not leave.
    * @returns whether the socket took it: `false` once it is closing
    * @throws FST_ROOMS_INVALID_MESSAGE, FST_ROOMS_MESSAGE_TOO_LARGE
    */
-  send (message: Message): boolean
+  send (message: M): boolean
   /**
    * Ends the socket. A code of the protocol's table is preceded by its status frame.
    * @param code @default 1000
@@ -126,7 +130,7 @@ export type RoomSource<R extends RouteGenericInterface = RouteGenericInterface> 
 export type ContractsIn<S> = S extends AnyContract ? S : S extends Room<infer C extends AnyContract> ? C : never
 
 /** Policies. A route's own take the place of the plugin's. */
-export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> {
+export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface, M = Message> {
   /**
    * Who is it? Any Fastify hook that checks the `authorization` header, which holds the token of the first message as
    * `Bearer <token>`; or `false`: the room is open to all, and no token is waited for.
@@ -146,9 +150,9 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface> 
    */
   snapshot?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => unknown) | undefined
   /** After `connected` and the snapshot were sent. A failure ends the socket with 1011, whatever its `statusCode`. */
-  onJoin?: ((event: { connection: Connection, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
+  onJoin?: ((event: { connection: Connection<M>, room: string, request: FastifyRequest<R> }) => void | Promise<void>) | undefined
   /** Once for each `onJoin`, after it has settled. Not called when the process is killed. */
-  onLeave?: ((event: { connection: Connection, room: string }) => void | Promise<void>) | undefined
+  onLeave?: ((event: { connection: Connection<M>, room: string }) => void | Promise<void>) | undefined
   /** A hook failed, or a message of `reply.sendToRoom` could not be sent (the plugin's `onError`). It is logged already; this is for counting and reporting. */
   onError?: ((event: { error: Error, room: string | undefined, connection: Connection | undefined }) => void) | undefined
 }
@@ -173,7 +177,7 @@ export interface GapEvent {
 }
 
 /** Options of a route to the rooms of a contract. */
-export interface ContractRouteOptions<C, R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R> {
+export interface ContractRouteOptions<C, R extends RouteGenericInterface = RouteGenericInterface> extends Hooks<R, RoomMessage<C>> {
   /** A handler for each command of the contract. */
   commands?: CommandHandlers<C, R> | undefined
 }
@@ -260,6 +264,11 @@ export interface RoomsOptions extends Hooks {
    * chose (BREACH). @default false
    */
   perMessageDeflate?: boolean | { threshold?: number | undefined } | undefined
+  /**
+   * Check what is sent by a contract against its schemas, on a copy, before it is written: `minimum`, `format`, `enum` and all
+   * else that a serialiser does not look at. For development and tests: it costs more than the sending. @default false
+   */
+  validateMessages?: boolean | undefined
   /** Options of @fastify/websocket, which this plugin registers. */
   websocket?: WebsocketPluginOptions | undefined
 }
