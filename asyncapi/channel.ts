@@ -31,7 +31,8 @@ type Described = [ref: Ref, example: unknown]
 type Action = 'send' | 'receive'
 
 const INFORMATION = ['connected', 'resync', 'epoch']
-const STATUSES = [...INFORMATION, ...Object.values(CAUSES).flatMap(({ status }) => status ?? [])]
+const MOVING = ['joined', 'left']
+const ENDS = Object.values(CAUSES).flatMap(({ status }) => status ?? [])
 
 /** One route is one channel: an address to connect to, and all that goes over the socket then, in both directions. */
 export class Channel {
@@ -83,7 +84,8 @@ export class Channel {
     const door = this.#guarded
       ? 'The first frame of a client is its token; nothing else comes before the server has answered it with `connected`.'
       : 'It is open to all: no token is waited for.'
-    return [...this.#schema.description === undefined ? [] : [this.#schema.description], [...sentences, door].join(' ')].join('\n\n')
+    const words = this.#served.route.dialect() === undefined ? [] : ['The application has a codec of its own: frames mean what stands here, and may look different.']
+    return [...this.#schema.description === undefined ? [] : [this.#schema.description], [...sentences, door, ...words].join(' ')].join('\n\n')
   }
 
   /** Of the URL: the contract's schema says what they are, or the route's. */
@@ -111,7 +113,8 @@ export class Channel {
 
   #describe (): void {
     const { route, rooms, contracts } = this.#served
-    const [status, error, ping, pong] = [this.#message(statusFrame(STATUSES)), this.#message(ERROR), this.#message(PING), this.#message(PONG)]
+    const statuses = [...INFORMATION, ...this.#served.several ? MOVING : [], ...ENDS]
+    const [status, error, ping, pong] = [this.#message(statusFrame(statuses)), this.#message(ERROR), this.#message(PING), this.#message(PONG)]
     if (this.#guarded) {
       const token = this.#message(TOKEN)
       this.#operation('receive', 'enter', 'Says who it is', [token], { messages: [status], security: false })

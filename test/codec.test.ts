@@ -563,6 +563,11 @@ t.test('what is no codec is found at boot', async t => {
   await t.rejects(boot(app => app.manageWebsocket(contract)), { message: /'codec.ping' of the contract 'rooms' must be a text, or false/ })
   await t.rejects(boot(app => app.manageWebsocket(() => 'a', { codec: {} })), { message: /'codec' of a route needs a room with a fixed name/ })
   await t.rejects(boot(app => [app.manageWebsocket('a', { codec: {} }), app.manageWebsocket('a', { codec: {} })]), { message: /'codec' of the room 'a' differs between two routes/ })
+  for (const rooms of [['a'], ['a', 'b']]) {
+    await t.rejects(createApp(t, { rooms: { codec: text }, setup (app) { app.manageWebsocket(rooms) } }), { message: /'codec' is for sockets in one room/ })
+  }
+  const other = defineRoom('other', { messages: { A: {} }, codec: text })
+  await t.rejects(boot(app => app.manageWebsocket(['a'], { contracts: [other] })), { message: /'codec' is for sockets in one room/ })
   await t.resolves(boot(app => [app.manageWebsocket('a', { codec: text }), app.manageWebsocket('a', { codec: text })]))
 })
 

@@ -40,11 +40,10 @@ export interface Codec {
   /**
    * A message of a room, or one to a single socket. It is made once in each process, for all members.
    * @param message of a contract: only what the schema names
-   * @param about.room where a socket is in several rooms
    * @param about.position in a room with history
    * @default `{"command":…,"data":…}`, with `seq` and `mid`
    */
-  message? (message: Message, about: { room?: string | undefined, position?: Position | undefined }): string
+  message? (message: Message, about: { position?: Position | undefined }): string
   /**
    * What the handler of a command returned.
    * @param reply of a contract: only what the schema of the reply names

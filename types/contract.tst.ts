@@ -94,7 +94,6 @@ describe('a contract', () => {
     expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { desk: { CALL: () => ({ ticket: 1 }) } } })
     expect(app.manageWebsocket).type.not.toBeCallableWith([desk], { commands: { desk: { CALL: () => ({ ticket: 1 }), NOTE: () => {} }, news: {} } })
     expect(app.manageWebsocket).type.not.toBeCallableWith([news], { contracts: ['desk'] })
-    expect(app.manageWebsocket).type.not.toBeCallableWith([news], { history: { size: 1, ttl: 1_000 } })
   })
 
   test('may be that of one room', () => {

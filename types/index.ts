@@ -353,9 +353,9 @@ declare module 'fastify' {
      * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_INVALID_OPTION
      */
     manageWebsocket<const S extends readonly RoomSource[], const J extends readonly AnyContract[] = readonly never[]> (rooms: S, options?: RoomsRouteOptions<ContractsIn<S[number]>, J>): WebsocketHandler
-    manageWebsocket<R extends RouteGenericInterface> (rooms: ReadonlyArray<RoomSource<R>>, options?: Hooks<R>): WebsocketHandler
     manageWebsocket<const C extends AnyContract> (room: C | Room<C>, options?: ContractRouteOptions<C>): WebsocketHandler
-    manageWebsocket<R extends RouteGenericInterface = RouteGenericInterface> (room: RoomOf<R>, options?: RoomRouteOptions<R>): WebsocketHandler
+    // Three and no more: of a longer list, TypeScript tells only what the last one has against a call.
+    manageWebsocket<R extends RouteGenericInterface = RouteGenericInterface> (room: RoomOf<R> | ReadonlyArray<RoomSource<R>>, options?: RoomRouteOptions<R>): WebsocketHandler
   }
   interface FastifyReply {
     /**

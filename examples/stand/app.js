@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import fastifyJwt from '@fastify/jwt'
 import fastifyStatic from '@fastify/static'
 import fastifyRooms from 'fastify-rooms'
+import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
 import { BOARD, CHANGES, EVENT, STUDENT } from './public/schemas.js'
 import { cdr, isVolunteer } from './room.js'
 import { openStore } from './store.js'
@@ -54,6 +55,9 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
     verify: { algorithms: ['HS256'] }
   })
   await app.register(fastifyRooms, { redis })
+  await app.register(fastifyRoomsAsyncapi, {
+    asyncapi: { info: { title: 'The stand board', version: '1.0.0', description: 'What volunteers see of each other’s work on the files of students.' } }
+  })
   await app.register(fastifyStatic, { root: join(import.meta.dirname, 'public') })
 
   app.addHook('onRequest', async (_request, reply) => { reply.headers(HEADERS) })

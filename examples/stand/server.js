@@ -41,6 +41,7 @@ function greet (app, address) {
 The stand board is at ${address}
 
 Open it in two windows, sign in under two names, and tick a box in one of them.
+What goes over its socket is described at ${address}/asyncapi
 ${redis === undefined ? 'Files are kept in memory: a restart forgets the changes.' : 'Files are kept in Redis, for every process that is started with the same REDIS_URL.'}
 ${redis !== undefined && secret === undefined ? 'Set JWT_SECRET too: without it, other processes refuse the tokens of this one.\n' : ''}
 To change a file from outside, as another program would (the token is good for ${TOKEN_LIFETIME}):

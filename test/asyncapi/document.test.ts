@@ -7,8 +7,6 @@ import { CLOSES } from '../../asyncapi/closes.js'
 import { fastifyRoomsAsyncapi } from '../../asyncapi/index.js'
 import type { AsyncapiDocument } from '../../asyncapi/index.js'
 import fastifyRooms, { defineRoom } from '../../index.js'
-import { servedBy } from '../../lib/served.js'
-import type { Served } from '../../lib/served.js'
 import { describe, describeStands, diagnosticsOf, INFO, stand } from './app.js'
 
 interface Channel {
@@ -160,15 +158,21 @@ t.test('a route that leads to several rooms is one channel, whose messages say w
   const news = defineRoom('news', { messages: { HEADLINE: Type.String() } })
   const app = await describe(t, app => {
     app.addSchema({ $id: 'student', type: 'object', properties: { id: { type: 'string' } } })
-    app.get('/ws', { websocket: true }, app.manageWebsocket('one'))
-    const [served] = servedBy(app)
-    servedBy(app).splice(0, 2, { ...served as Served, rooms: ['one', stand, news()], contracts: [stand, news], several: true })
+    app.get('/ws/:standId', { websocket: true }, app.manageWebsocket(['one', stand, news()], { commands: { 'stand/:standId': { CALL_NEXT: () => ({ ticket: 1 }), UPDATE_USER: () => {}, NOTE: () => {} } } }))
   })
-  const channel = channelsOf(app.asyncapi()).ws
+  const channel = channelsOf(app.asyncapi())['ws.standId']
   t.match(channel, { title: 'one, stand/:standId, news', 'x-rooms': ['one', 'stand/:standId', 'news'] })
   t.ok(channel?.messages.HEADLINE)
   t.ok(channel?.messages.message?.payload.properties.room)
   t.ok(channel?.messages.UPDATE_USER?.payload.properties.room)
+  t.strictSame(await diagnosticsOf(app.asyncapi()), [])
+})
+
+t.test('where frames look different, it is said', async t => {
+  const app = await describe(t, app => {
+    app.get('/ws', { websocket: true }, app.manageWebsocket('one', { codec: { ping: false } }))
+  })
+  t.match(channelsOf(app.asyncapi()).ws, { description: /The application has a codec of its own/ })
   t.strictSame(await diagnosticsOf(app.asyncapi()), [])
 })
 
