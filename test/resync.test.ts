@@ -4,6 +4,7 @@ import { connect, TestBus } from '../testing/index.js'
 import type { Client } from '../testing/index.js'
 import { createQuietApp, until } from './helpers/app.js'
 import type { QuietApp } from './helpers/app.js'
+import { Gate } from './helpers/gate.js'
 
 const told = ({ frames }: Client): number => frames.filter(({ data }) => (data as { status?: string }).status === 'resync').length
 
@@ -42,6 +43,23 @@ t.test('a room with many members: all are told, and not in the same moment', asy
   await until(() => clients.some(client => told(client) === 1))
   t.ok(clients.some(client => told(client) === 0))
   await Promise.all(clients.map(async client => await client.expectStatus('resync')))
+})
+
+t.test('a member whose snapshot is still being taken is told where it stands after it, and before what comes then', async t => {
+  const bus = new TestBus()
+  const snapshot = new Gate()
+  const { app, token } = await createQuietApp(t, { rooms: { broker: bus.broker() }, route: { history: { size: 10, ttl: 60_000 }, snapshot: () => snapshot.pass() } })
+  const client = await connect(app, '/cdr/users/ws', token())
+  await app.ws.sendToRoom('cdr', { command: 'UPDATE', data: 1 })
+  bus.forget('cdr')
+  await app.ws.sendToRoom('cdr', { command: 'UPDATE', data: 2 })
+  await bus.settled()
+  t.equal(client.frames.length, 1, 'it waits')
+  snapshot.open()
+  await client.expectStatus('resync')
+  await app.ws.sendToRoom('cdr', { command: 'UPDATE', data: 3 })
+  await client.expectMessage({ command: 'UPDATE', data: 3 })
+  t.match(client.frames.slice(1).map(({ command, data }) => (data as { status?: string } | undefined)?.status ?? command), ['WSSnapshot', 'UPDATE', 'epoch', 'resync', 'UPDATE'])
 })
 
 t.test('an application that closes while members are told closes', async t => {
