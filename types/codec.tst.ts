@@ -28,10 +28,9 @@ describe('a codec', () => {
         expect(bytes).type.toBe<Buffer>()
         return undefined
       },
-      message: (message, { position, room }) => {
+      message: (message, { position }) => {
         expect(message).type.toBe<Message>()
         expect(position).type.toBe<Position | undefined>()
-        expect(room).type.toBe<string | undefined>()
         return ''
       },
       error: ({ code, message, id }) => {
