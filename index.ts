@@ -10,6 +10,7 @@ import { untrustedJson } from './lib/json.js'
 import { compressFrom, historyOf, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
 import { Addresses } from './lib/address.js'
+import { userNamed } from './lib/revocation.js'
 import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
 import { reportTo } from './lib/report.js'
@@ -43,10 +44,14 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     sendToRoom: (room: string | Room, message: Message, options?: SendOptions) => table.sender.send(room, message, options),
     count: room => table.count(nameOf(room)),
     history: (room, options) => table.history(nameOf(room), options?.since, options?.limit),
+    disconnectUser: async (userId, options) => await table.revocations.revoke({ user: userNamed(userId) }, options),
+    removeFromRoom: async (room, userId, options) => await table.revocations.revoke({ room: nameOf(room), user: userNamed(userId) }, options),
+    closeRoom: async (room, options) => await table.revocations.revoke({ room: nameOf(room) }, options),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
       waiting: sockets.handshakes.waiting,
+      revocations: table.revocations.size,
       ...table.totals(),
       ...counters.snapshot()
     })
@@ -54,7 +59,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
 
   // How it lives and ends. Our preClose and onRoute come before those of @fastify/websocket.
   app.addHook('onRoute', routes.onRoute)
-  app.addHook('onReady', async () => { table.start() })
+  app.addHook('onReady', async () => { table.start(revocation => sockets.evict(revocation)) })
   app.addHook('preClose', async () => { await drain(options, sockets, requests, table, upgrades) })
   app.addHook('onClose', async () => {
     sockets.close()
@@ -89,6 +94,6 @@ export default fastifyRooms
 export { fastifyRooms as 'module.exports' }
 
 export type * from './types/index.js'
-export type { Appended, Broker, BrokerEvents, BrokerHistory, Entry, Range } from './lib/brokers/broker.js'
+export type { Appended, Broker, BrokerEvents, BrokerHistory, BrokerRecords, Entry, Kept, Range } from './lib/brokers/broker.js'
 export { defineRoom, withTypeProvider } from './lib/contract.js'
 export { MemoryBroker, MemoryBus } from './lib/brokers/memory.js'

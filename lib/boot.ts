@@ -26,7 +26,7 @@ interface Origin {
 const kReply = Symbol('fastify-rooms.reply')
 type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 
-const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
+const HOOKS = ['authenticate', 'authorize', 'userId', 'issuedAt', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
 export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, serializers: Serializers) {
@@ -52,8 +52,10 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     const route = { ...resolveRoute(sources, several, own, options), dialect }
     for (const contract of route.contracts) addresses.meet(contract)
     declare(sources, several, own, addresses)
-    const handler: WebsocketHandler = (socket, request) => {
-      sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
+    const handler: WebsocketHandler = (socket, request: FastifyRequest & { [kReply]?: FastifyReply | null }) => {
+      const reply = request[kReply] as FastifyReply
+      request[kReply] = null // who keeps the request need not keep all that
+      sockets.serve(route, socket, request, reply)
     }
     routes.set(handler, route)
     return handler

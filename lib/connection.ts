@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Connection, JoinOptions, Message, Room, RoomContract, User } from '../types/index.js'
 import { Backlog, Place } from './backlog.js'
@@ -12,6 +13,7 @@ import type { Memberships } from './memberships.js'
 import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Serializers } from './serializers.js'
+import type { Session } from './session.js'
 import type { Counters, End } from './stats.js'
 import { frame, sizeOf, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
@@ -58,6 +60,7 @@ export class RoomConnection implements Connection {
   // What each message needs comes first, so that it lies together in memory.
   readonly socket: WebSocket
   #ended = false
+  #cause: End | undefined
   /** Whether the client has agreed to compression. */
   readonly #compressed: boolean
   /** Whether the frames of rooms say which: the socket may be in several. */
@@ -69,9 +72,16 @@ export class RoomConnection implements Connection {
   readonly dialect: Dialect | undefined
   readonly id = nextId()
   readonly rooms = new Set<string>()
-  readonly log: FastifyBaseLogger
   user: User | null = null
   userId: string | undefined
+  /** Of its token, in seconds since 1970; undefined where nobody knows. */
+  issuedAt: number | undefined
+  /** Of its token, in milliseconds since 1970. */
+  expiresAt = Infinity
+  /** When its client is to be told that the token expires, in milliseconds since 1970. */
+  remindAt = Infinity
+  /** Where a new token can be checked. */
+  session: Session | undefined
   /** Whether the client has been told that it is in; nothing is answered before. */
   entered = false
   /** Whether the client has shown a sign of life since the last ping. */
@@ -94,17 +104,35 @@ export class RoomConnection implements Connection {
   stay: { end (): unknown } | undefined
   /** What is waited for on its behalf, while anything is. */
   #interrupts: Set<(reason: Error) => void> | undefined
+  /** Frames of the client. */
+  #received = 0
+  /** Messages to it. */
+  #sent = 0
+  readonly #openedAt = performance.now()
+  #log: FastifyBaseLogger
   #allowance: number
   #allowanceAt = performance.now()
 
   constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     this.socket = socket
     this.dialect = dialect
-    this.log = log
+    this.#log = log
     this.#host = host
     this.labelled = labelled
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
     this.#allowance = host.limits.messageRate * BURST_SECONDS
+  }
+
+  /** Of this connection: with the request's id, and, as soon as they are known, the user and the room. */
+  get log (): FastifyBaseLogger {
+    return this.#log
+  }
+
+  /** The client has been told that it is in. */
+  enter (): void {
+    this.entered = true
+    this.#log = this.#log.child({ connection: this.id, user: this.userId, room: this.labelled ? undefined : [...this.rooms][0] })
+    this.#log.info('socket opened')
   }
 
   get open (): boolean {
@@ -257,6 +285,7 @@ export class RoomConnection implements Connection {
     const bytes = batch.bytes(this.#compressed, behind)
     if (bytes.length === 0 || this.#isFull(waiting + bytes.length)) return 0
     const payloads = batch.payloads(behind)
+    this.#sent += payloads.length
     if (stream !== undefined) stream.write(bytes)
     else for (const payload of payloads) this.socket.send(payload, TEXT)
     return payloads.length
@@ -283,6 +312,7 @@ export class RoomConnection implements Connection {
 
   receive (data: Buffer, isBinary: boolean): void {
     this.alive = true
+    this.#received++
     const { takeFirst } = this
     if (takeFirst === undefined) {
       this.#host.frame(this, data, isBinary)
@@ -293,9 +323,16 @@ export class RoomConnection implements Connection {
   }
 
   /** The socket has closed, by whatever hand. */
-  closed (): void {
+  closed (code: number): void {
     if (!this.#ended) this.#finish('client')
+    if (this.entered) this.#log.info(this.#summary(code), 'socket closed')
     this.#host.closed(this)
+  }
+
+  #summary (code: number): object {
+    const { bytesRead, bytesWritten } = (streamOf(this.socket) ?? {}) as Partial<Socket>
+    const seconds = Math.round(performance.now() - this.#openedAt) / 1_000
+    return { code, cause: this.#cause, seconds, received: this.#received, sent: this.#sent, bytesRead, bytesWritten }
   }
 
   /**
@@ -348,6 +385,7 @@ export class RoomConnection implements Connection {
 
   #finish (cause: End): void {
     this.#ended = true
+    this.#cause = cause
     this.#backlog = undefined
     this.early = undefined
     this.commands?.close()

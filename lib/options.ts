@@ -14,6 +14,8 @@ export const DEFAULTS = {
   linger: 5_000, // ms
   authTimeout: 5_000, // ms
   maxAuthPayload: 8 * 1_024, // bytes
+  refreshWindow: 30_000, // ms
+  revocationLifetime: 24 * 60 * 60 * 1_000, // ms
   maxPayload: 64 * 1_024, // bytes
   maxFragments: 64, // per message
   maxMessage: 256 * 1_024, // bytes
@@ -35,10 +37,11 @@ export const DEFAULTS = {
   perMessageDeflate: false,
   validateMessages: false,
   userId: (user: User) => (user as Claims)?.sub ?? (user as Claims)?.id,
+  issuedAt: ({ user }: { user: User }) => (user as Claims)?.iat,
   expiresAt: ({ user }: { user: User }) => (user as Claims)?.exp
 } as const satisfies RoomsOptions
 
-type Claims = { sub?: string, id?: string | number, exp?: number } | null
+type Claims = { sub?: string, id?: string | number, iat?: number, exp?: number } | null
 
 /** Options of which none is undefined: an option that is, was not given. */
 type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> }
@@ -55,6 +58,7 @@ const hooks = {
   authenticate: Type.Optional(Type.Union([Type.Literal(false), Type.Function([], Type.Unknown())], { must: 'be a Fastify hook, or false for a room that is open to all' })),
   authorize: aFunction('be a function that returns true for those who may enter'),
   userId: aFunction('be a function of the user'),
+  issuedAt: aFunction('be a function that returns seconds since 1970'),
   expiresAt: aFunction('be a function that returns seconds since 1970'),
   snapshot: aFunction('be a function that returns what a new member is to see first'),
   onJoin: aFunction('be a function'),
@@ -100,6 +104,8 @@ const PLUGIN_SCHEMA = Type.Object({
   linger: ms,
   authTimeout: ms,
   maxAuthPayload: bytes,
+  refreshWindow: ms,
+  revocationLifetime: ms,
   maxPayload: bytes,
   maxFragments: count('be a whole number, at least 1'),
   maxMessage: bytes,

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import type { Command, Hooks, Room, RoomContract, RoomRouteOptions } from '../types/index.js'
+import type { Command, Hooks, Room, RoomContract, RoomRouteOptions, User } from '../types/index.js'
 import type { DefaultAuthenticate } from './authenticate.js'
 import { isRoom, matches } from './contract.js'
 import type { Dialect } from './dialect.js'
+import { errors } from './errors.js'
 
 /** Where a route leads: to a room, or to that which a function of the request names. */
 export type Destination = string | Room | ((request: FastifyRequest) => string | Room | Promise<string | Room>)
@@ -11,6 +12,14 @@ export type Destination = string | Room | ((request: FastifyRequest) => string |
 export interface Taker {
   readonly contract: RoomContract
   readonly handlers: Readonly<Record<string, (command: Command) => unknown>>
+}
+
+/** Who wants to be where, as hooks are told. */
+export interface Entry {
+  readonly user: User | null
+  readonly room: string
+  readonly params: FastifyRequest['params']
+  readonly request: FastifyRequest
 }
 
 /** What a contract may say of who enters, too. */
@@ -30,12 +39,22 @@ export interface Route extends Omit<RoomRouteOptions, 'authenticate' | 'history'
   readonly own: Own
   readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
   readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
+  readonly issuedAt: Exclude<RoomRouteOptions['issuedAt'], undefined>
   readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>
 }
 
 /** The contract of a room: its own, or the first of the route that has rooms of this name. By its plain name, nobody gets around it. */
 export function contractOf ({ contracts }: Route, room: string | Room): RoomContract | undefined {
   return isRoom(room) ? room.contract : contracts.find(contract => matches(contract, room))
+}
+
+/**
+ * Whether a user may be in a room, by the route, the room's contract or the plugin.
+ * @throws FST_ROOMS_FORBIDDEN, what the hook throws
+ */
+export async function authorize (route: Route, contract: RoomContract | undefined, entry: Entry): Promise<void> {
+  const hook = policyOf(route, contract, 'authorize')
+  if (hook !== undefined && await hook(entry) !== true) throw new errors.FST_ROOMS_FORBIDDEN()
 }
 
 /** The nearest word counts: that of the route, of the room's contract, of the plugin. */

@@ -5,6 +5,7 @@ import type { CommandLimits } from './commands.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
 import { errors } from './errors.js'
+import { evict } from './eviction.js'
 import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
@@ -17,14 +18,18 @@ import type { Route } from './policy.js'
 import { connectedFrame, errorFrame, objectIn, PONG_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import { report } from './report.js'
+import type { Revocation } from './revocation.js'
 import type { RoomTable } from './rooms.js'
 import type { Serializers } from './serializers.js'
+import { Session } from './session.js'
+import type { SessionHost } from './session.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
 
 export interface SocketSettings extends ConnectionLimits, HandshakeLimits, MembershipLimits, CommandLimits {
   keepAlive: number
   pongTimeout: number
+  refreshWindow: number
 }
 
 /** Ends that nothing else has a line in the log for. */
@@ -45,7 +50,8 @@ export class Sockets implements ConnectionHost {
   readonly serializers: Serializers
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
-  readonly #expiry = new Expiry()
+  readonly #expiry: Expiry
+  readonly #sessions: SessionHost
   readonly #members: MembershipHost
   readonly #interval: number
   readonly #maxEarly: number
@@ -63,6 +69,9 @@ export class Sockets implements ConnectionHost {
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#members = new MembershipHost(rooms, settings)
+    this.#expiry = new Expiry(settings.refreshWindow)
+    this.#sessions = { expiry: this.#expiry, revocations: rooms.revocations, hooks: this.#members.hooks }
+    rooms.turn.before = () => this.#expiry.check()
     this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
     this.#maxEarly = settings.maxAuthPayload
@@ -94,8 +103,8 @@ export class Sockets implements ConnectionHost {
         const { token, recover } = await this.handshakes.firstFrame(connection)
         this.handshakes.startHooks(connection)
         recovering = recover
-        connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
-        connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
+        connection.session = new Session(this.#sessions, route, connection, request, reply)
+        await connection.session.open(token)
       }
 
       const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
@@ -109,14 +118,12 @@ export class Sockets implements ConnectionHost {
         await member.authorize()
         members.push(member)
       }
-      const expiresAt = route.authenticate === false
-        ? undefined
-        : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
       connection.stay = several ?? (route.onLeave === undefined ? undefined : members[0])
-      await this.#letIn(connection, members, recovering, expiresAt)
+      await this.#letIn(connection, members, recovering)
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
+      else if (several === undefined) connection.session?.release()
       release(reply)
       this.#takeEarly(connection)
       await this.#settle(connection, members)
@@ -126,13 +133,13 @@ export class Sockets implements ConnectionHost {
   }
 
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
-  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown, expiresAt: number | undefined): Promise<void> {
+  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): Promise<void> {
     const place = members.length === 1 ? undefined : connection.hold(undefined)
     const rooms = new Map<string, Standing>()
     let anyDegraded = false
     const announce = (): void => {
       if (rooms.size < members.length) return
-      this.#announce(connection, rooms, anyDegraded, expiresAt)
+      this.#announce(connection, rooms, anyDegraded)
       if (place !== undefined) connection.settle(place)
     }
     await Promise.all(members.map(async member => await member.enter(recovering, ({ degraded, ...standing }) => {
@@ -144,11 +151,11 @@ export class Sockets implements ConnectionHost {
   }
 
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean, expiresAt: number | undefined): void {
-    this.#expiry.add(connection, expiresAt)
+  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean): void {
+    this.#expiry.add(connection)
     if (!connection.open) return
     this.#keepAlive.add(connection)
-    connection.entered = true
+    connection.enter()
     connection.say(connectedFrame(connection.id, this.#interval, rooms, degraded))
   }
 
@@ -189,6 +196,11 @@ export class Sockets implements ConnectionHost {
     this.#rooms.flush()
   }
 
+  /** Puts out whom a revocation means. @returns how many sockets that were */
+  evict (revocation: Revocation): number {
+    return evict(revocation, this.connections, this.#rooms)
+  }
+
   /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
@@ -216,6 +228,8 @@ export class Sockets implements ConnectionHost {
       connection.say(PONG_FRAME)
     } else if (frame.command === 'WSPong') {
       // A sign of life, which it has given by now.
+    } else if (frame.command === undefined && Object.hasOwn(frame, 'token') && connection.session !== undefined) {
+      this.#refresh(connection.session, connection, frame.token, data.length, id)
     } else if (connection.commands !== undefined) {
       connection.commands.receive({ command: frame.command, data: frame.data, id, room: frame.room })
     } else {
@@ -224,12 +238,19 @@ export class Sockets implements ConnectionHost {
     }
   }
 
+  /** A new token is held to what the first one was. */
+  #refresh (session: Session, connection: RoomConnection, token: unknown, bytes: number, id: string | number | undefined): void {
+    if (bytes > this.#maxEarly) connection.end('too_big')
+    else if (typeof token !== 'string' || token === '') connection.end('invalid_token')
+    else session.refresh(token, id)
+  }
+
   /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
   ended (connection: RoomConnection, cause: End): void {
     if (cause === 'too_slow') {
       this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
       this.#members.slow.add(connection.userId)
-    } else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
+    } else if (!connection.entered && TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
@@ -316,6 +337,6 @@ export function onError (this: WebSocket, error: Error & { code?: unknown }): vo
   connectionOf(this)?.log.info({ code: error.code }, 'socket sent a bad frame')
 }
 
-function onClose (this: WebSocket): void {
-  connectionOf(this)?.closed()
+function onClose (this: WebSocket, code: number): void {
+  connectionOf(this)?.closed(code)
 }

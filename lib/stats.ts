@@ -21,7 +21,7 @@ export class Counters {
   ignored = 0
   readonly ended: Record<string, number> = {}
 
-  snapshot (): Omit<Stats, 'broker' | 'connections' | 'waiting' | 'rooms' | 'members'> {
+  snapshot (): Omit<Stats, 'broker' | 'connections' | 'waiting' | 'revocations' | 'rooms' | 'members'> {
     return { ...this, ended: { ...this.ended } }
   }
 

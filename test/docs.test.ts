@@ -29,7 +29,7 @@ const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>
   redis: true, broker: true, history: true, codec: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
 }
 /** Options whose default is a function, which says it in words. */
-const USER_HOOKS = { userId: 'user.sub ?? user.id', expiresAt: 'user.exp' }
+const USER_HOOKS = { userId: 'user.sub ?? user.id', issuedAt: 'user.iat', expiresAt: 'user.exp' }
 const OPTIONS = [...Object.keys(DEFAULTS), ...Object.keys(WITHOUT_DEFAULT)].sort()
 
 /** What a reader has who has followed "Install", and an application to try fragments in. */

@@ -136,9 +136,9 @@ t.test('a token that expires later ends its socket then, and no other', async t 
 
 t.test('a token that expires in a very long time, or never, is not ended at once', async t => {
   const soon = await createApp(t, { route: { expiresAt: () => Date.now() / 1_000 + 0.05 } })
-  const long = await createApp(t, { route: { expiresAt: ({ user }) => JSON.parse((user as { ends: string }).ends, (_key, value) => value === 'NaN' ? NaN : value === 'Infinity' ? Infinity : value) } })
+  const long = await createApp(t, { route: { expiresAt: ({ user }) => JSON.parse((user as { ends: string }).ends, (_key, value) => value === 'Infinity' ? Infinity : value) } })
   const members = []
-  for (const ends of [Date.now() / 1_000 + 60 * 86_400, 1e300, null, 'NaN', 'Infinity', 'tomorrow', { at: 5 }]) {
+  for (const ends of [Date.now() / 1_000 + 60 * 86_400, 1e300, null, 'Infinity']) {
     members.push(await join(t, long.url, long.token({ sub: 'x', ends: JSON.stringify(ends) })))
   }
   members.push(await join(t, soon.url, soon.token()))
@@ -150,7 +150,7 @@ t.test('a token that expires in a very long time, or never, is not ended at once
 t.test('the token\'s own exp is what counts by default', async t => {
   const { url, token } = await createApp(t)
   const soon = await join(t, url, token({ sub: 'x', exp: Math.ceil(Date.now() / 1_000 + 0.3) }))
-  t.match(await endingOf(soon), { frames: [status('connected'), status('expired_token')], code: 4419 })
+  t.match(await endingOf(soon), { frames: [status('connected'), status('token_expiring'), status('expired_token')], code: 4419 })
 })
 
 t.test('`expiresAt` that fails is a fault on our side', async t => {
@@ -274,7 +274,7 @@ t.test('nothing is answered before the verdict, whatever a client sends with its
   client.send('hello')
   t.equal((await client.closed).code, 4400)
   await until(() => app.ws.stats().connections === 0)
-  t.ok(logs.some(({ msg, cause }) => msg === 'socket ended' && cause === 'bad_frame'))
+  t.ok(logs.some(({ msg, cause }) => msg === 'socket closed' && cause === 'bad_frame'))
 })
 
 t.test('the log says what the first message was not; the client hears nothing of it', async t => {

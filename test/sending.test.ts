@@ -180,6 +180,7 @@ t.test('stats say what this process holds and has done, and are a copy', async t
     broker: 'up',
     connections: 1,
     waiting: 0,
+    revocations: 0,
     rooms: 1,
     members: 1,
     sent: 1,

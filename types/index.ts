@@ -1,5 +1,5 @@
 /// <reference types="@fastify/websocket" preserve="true" />
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
 import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocket'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Broker } from '../lib/brokers/broker.js'
@@ -92,6 +92,8 @@ export interface Connection<M = Message> {
    * @throws TypeError when the code is not one that may be sent (RFC 6455 §7.4)
    */
   close (code?: number, reason?: string): void
+  /** With the request's id, this connection's, the user's and the room's. */
+  readonly log: FastifyBaseLogger
   /**
    * One more room, where the route was given an array. Authorised like any entry, and the client is told `joined`.
    * @returns `true` when the socket is in, the snapshot was sent and `onJoin` is through, or when it was in before;
@@ -141,6 +143,11 @@ export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface, 
   authorize?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>) | undefined
   /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
   userId?: ((user: User) => string | number | undefined | Promise<string | number | undefined>) | undefined
+  /**
+   * When the token was issued, in seconds since 1970: one that was issued at or before a revocation is not accepted. Where it
+   * is `undefined`, the token counts as older than all of them. @default `user.iat`
+   */
+  issuedAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
   expiresAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
   /**
@@ -226,6 +233,10 @@ export interface RoomsOptions extends Hooks {
   authTimeout?: number | undefined
   /** Of the first message. @default 8192 */
   maxAuthPayload?: number | undefined
+  /** How long before its token expires a client is told `token_expiring`. @default 30000 */
+  refreshWindow?: number | undefined
+  /** How long a revocation keeps old tokens out: longer than any token lives. @default 86400000 */
+  revocationLifetime?: number | undefined
   /** Of every message of a client. @default 65536 */
   maxPayload?: number | undefined
   /** How many fragments a client may split a message into. @default 64 */
@@ -286,6 +297,8 @@ export interface Stats {
   connections: number
   /** Sockets that have not proved who they are. */
   waiting: number
+  /** Revocations that this process knows of. */
+  revocations: number
   /** Rooms with members here. */
   rooms: number
   /** Members here; a socket counts once for each of its rooms. */
@@ -320,6 +333,19 @@ export interface Stats {
   ended: Record<string, number>
 }
 
+export interface RevokeOptions {
+  /** How long tokens that were issued until now are kept out, in milliseconds. @default `revocationLifetime` of the plugin */
+  lifetime?: number | undefined
+}
+
+/** What became of taking access away. */
+export interface Revoked {
+  /** How many sockets of this process have lost it. Those of others follow within a second. */
+  connections: number
+  /** The broker could not be reached: other processes learn of it as soon as it can be, if this process lives until then. */
+  degraded?: true
+}
+
 export interface Rooms {
   /**
    * To every member of the room, in every process.
@@ -334,6 +360,27 @@ export interface Rooms {
    * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_BROKER_UNAVAILABLE
    */
   count (room: string | Room): Promise<number>
+  /**
+   * Ends all sockets of a user, in every process, with 4410, and refuses tokens of this user that were issued at or before
+   * this moment, those of this very second included. A process that cannot be reached does it when it is back.
+   * @param userId as the hook `userId` has it
+   * @throws FST_ROOMS_INVALID_USER, FST_ROOMS_INVALID_LIFETIME; FST_ROOMS_TOO_MANY_REVOCATIONS, FST_ROOMS_BROKER_UNAVAILABLE
+   * when a thousand wait for the broker already; FST_ROOMS_NO_RECORDS. All as rejections
+   */
+  disconnectUser (userId: string | number, options?: RevokeOptions): Promise<Revoked>
+  /**
+   * Takes a user out of one room, in every process: a socket of one room ends with 4403, others are told `left`. No message
+   * that is sent to the room later reaches the user, until a token that is issued from now on opens the room again; what was
+   * sent in the meantime is not replayed then.
+   * @throws as `disconnectUser`, and FST_ROOMS_INVALID_ROOM
+   */
+  removeFromRoom (room: string | Room, userId: string | number, options?: RevokeOptions): Promise<Revoked>
+  /**
+   * Takes everyone out of a room, in every process: sockets of one room end with 4410, others are told `left`. Tokens that
+   * were issued until now do not open it again; in a room that is open to all, whoever comes later may enter.
+   * @throws as `disconnectUser`, and FST_ROOMS_INVALID_ROOM
+   */
+  closeRoom (room: string | Room, options?: RevokeOptions): Promise<Revoked>
   /**
    * What a room with history still holds.
    * @param options.since only what came after this position, which must be of the present epoch or one still kept
