@@ -3,6 +3,8 @@ import type { WebSocket } from 'ws'
 import type { Connection, JoinOptions, Message, Room, RoomContract, User } from '../types/index.js'
 import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
+import { Bucket } from './bucket.js'
+import type { Rate } from './bucket.js'
 import type { Commands } from './commands.js'
 import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
@@ -20,12 +22,14 @@ export interface ConnectionLimits {
   perMessageDeflate: unknown
   maxBuffered: number
   maxMessage: number
-  messageRate: number
 }
 
 /** What all connections of an application share. */
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
+  /** What a client may send. */
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Pick<Serializers, 'encode'>
   /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
@@ -50,8 +54,6 @@ export interface Early {
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
 const TEXT = { binary: false, compress: false }
-/** A client may send this many seconds' worth of its rate at once. */
-const BURST_SECONDS = 5
 
 /** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
 export class RoomConnection implements Connection {
@@ -94,8 +96,8 @@ export class RoomConnection implements Connection {
   stay: { end (): unknown } | undefined
   /** What is waited for on its behalf, while anything is. */
   #interrupts: Set<(reason: Error) => void> | undefined
-  #allowance: number
-  #allowanceAt = performance.now()
+  readonly #messages: Bucket
+  readonly #bytes: Bucket
 
   constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     this.socket = socket
@@ -104,7 +106,8 @@ export class RoomConnection implements Connection {
     this.#host = host
     this.labelled = labelled
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
-    this.#allowance = host.limits.messageRate * BURST_SECONDS
+    this.#messages = new Bucket(host.messageRate)
+    this.#bytes = new Bucket(host.byteRate)
   }
 
   get open (): boolean {
@@ -292,6 +295,12 @@ export class RoomConnection implements Connection {
     }
   }
 
+  /** A ping, or a pong, asked for or not: they cost what a message costs, also before anybody knows who it is. */
+  receiveSign (data: Buffer): void {
+    this.alive = true
+    if (this.open) this.spend(data.length)
+  }
+
   /** The socket has closed, by whatever hand. */
   closed (): void {
     if (!this.#ended) this.#finish('client')
@@ -329,14 +338,11 @@ export class RoomConnection implements Connection {
     for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
-  /** Takes one message off the client's allowance; false when there is none left. */
-  spend (): boolean {
-    const { messageRate } = this.#host.limits
-    const now = performance.now()
-    const earned = (now - this.#allowanceAt) / 1_000 * messageRate
-    this.#allowance = Math.min(this.#allowance + earned, messageRate * BURST_SECONDS) - 1
-    this.#allowanceAt = now
-    return this.#allowance >= 0
+  /** Takes one frame off what the client may send, and ends it where that is used up. @returns whether it may go on */
+  spend (bytes: number): boolean {
+    if (this.#messages.spend() && this.#bytes.spend(bytes)) return true
+    this.end('rate_limited')
+    return false
   }
 
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */

@@ -1,9 +1,12 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
+import type { User } from '../types/index.js'
+import type { Rate } from './bucket.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
+import { Crowd } from './crowd.js'
 import { errors } from './errors.js'
 import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
@@ -14,6 +17,7 @@ import { causeAtDoor, Membership, MembershipHost } from './membership.js'
 import type { MembershipLimits } from './membership.js'
 import { Memberships } from './memberships.js'
 import type { Route } from './policy.js'
+import { BURST_SECONDS } from './options.js'
 import { connectedFrame, errorFrame, objectIn, PONG_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import { report } from './report.js'
@@ -21,10 +25,14 @@ import type { RoomTable } from './rooms.js'
 import type { Serializers } from './serializers.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
+import { userOf } from './upgrade.js'
 
 export interface SocketSettings extends ConnectionLimits, HandshakeLimits, MembershipLimits, CommandLimits {
   keepAlive: number
   pongTimeout: number
+  messageRate: number
+  byteRate: number
+  maxConnectionsPerUser?: number
 }
 
 /** Ends that nothing else has a line in the log for. */
@@ -41,12 +49,15 @@ export class Sockets implements ConnectionHost {
   readonly connections = new Set<RoomConnection>()
   readonly handshakes: Handshakes
   readonly limits: ConnectionLimits
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Serializers
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
   readonly #expiry = new Expiry()
   readonly #members: MembershipHost
+  readonly #users: Crowd<RoomConnection> | undefined
   readonly #interval: number
   readonly #maxEarly: number
   #emptied: (() => void) | undefined
@@ -60,6 +71,9 @@ export class Sockets implements ConnectionHost {
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
+    this.messageRate = { perSecond: settings.messageRate, burst: settings.messageRate * BURST_SECONDS }
+    this.byteRate = { perSecond: settings.byteRate, burst: settings.byteRate * BURST_SECONDS }
+    this.#users = settings.maxConnectionsPerUser === undefined ? undefined : new Crowd(settings.maxConnectionsPerUser)
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#members = new MembershipHost(rooms, settings)
@@ -90,12 +104,14 @@ export class Sockets implements ConnectionHost {
     try {
       if (route.authenticate === false) {
         this.handshakes.startHooks(connection)
+      } else if (route.authenticate === 'upgrade') {
+        this.handshakes.startHooks(connection)
+        await this.#identify(route, connection, userOf(request))
       } else {
         const { token, recover } = await this.handshakes.firstFrame(connection)
         this.handshakes.startHooks(connection)
         recovering = recover
-        connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
-        connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
+        await this.#identify(route, connection, await this.handshakes.user(connection, route.authenticate, token, request, reply))
       }
 
       const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
@@ -123,6 +139,16 @@ export class Sockets implements ConnectionHost {
     } catch (error) {
       this.#refuse(route, connection, room, error)
     }
+  }
+
+  /** @throws Refusal where the user has too many sockets here */
+  async #identify (route: Route, connection: RoomConnection, user: User | null): Promise<void> {
+    connection.user = user
+    const userId = (await connection.until(() => route.userId(user as never)))?.toString()
+    connection.userId = userId
+    if (userId === undefined || await connection.until(() => this.#users?.add(userId, connection) !== false)) return
+    this.counters.refuse('user')
+    throw new Refusal('overloaded', 'the user has maxConnectionsPerUser sockets')
   }
 
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
@@ -192,7 +218,7 @@ export class Sockets implements ConnectionHost {
   /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
-    if (!connection.spend()) return connection.end('rate_limited')
+    if (!connection.spend(data.length)) return
     // The first frame that a client gets is the verdict on its token; nothing is answered before.
     if (connection.entered) this.#take(connection, data, isBinary)
     else if (connection.dialect === undefined || !keep(connection, data, isBinary, this.#maxEarly)) this.counters.ignored++
@@ -231,6 +257,7 @@ export class Sockets implements ConnectionHost {
       this.#members.slow.add(connection.userId)
     } else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
+    if (connection.userId !== undefined) this.#users?.delete(connection.userId, connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
     this.#rooms.leaveAll(connection)
@@ -306,9 +333,8 @@ function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
   connectionOf(this)?.receive(data as Buffer, isBinary)
 }
 
-function onSign (this: WebSocket): void {
-  const connection = connectionOf(this)
-  if (connection !== undefined) connection.alive = true
+function onSign (this: WebSocket, data: Buffer): void {
+  connectionOf(this)?.receiveSign(data)
 }
 
 /** `ws` has answered a bad frame with the right code already; to terminate, as @fastify/websocket does, would hide it. */

@@ -23,8 +23,8 @@ const BYTES = 'be a whole number of bytes, at least 1'
 const HISTORY = 'be { size, ttl }: how many messages, from 1 to 100000, and milliseconds, from 1000 to 2147483647; or a function of the room that returns it'
 
 const WRONG: Array<[name: string, value: unknown, must: string]> = [
-  ['authenticate', true, 'be a Fastify hook, or false for a room that is open to all'],
-  ['authenticate', 'jwt', 'be a Fastify hook, or false for a room that is open to all'],
+  ['authenticate', true, "be a Fastify hook, or 'upgrade', or false for a room that is open to all"],
+  ['authenticate', 'jwt', "be a Fastify hook, or 'upgrade', or false for a room that is open to all"],
   ['authorize', true, 'be a function that returns true for those who may enter'],
   ['userId', 'sub', 'be a function of the user'],
   ['expiresAt', 5, 'be a function that returns seconds since 1970'],
