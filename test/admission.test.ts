@@ -222,7 +222,7 @@ t.test('of one address there are no more than maxConnectionsPerAddress', async t
   })
 
   t.test('and an upgrade that is injected has none', async t => {
-    const { app } = await createQuietApp(t, { rooms: { maxConnectionsPerAddress: 1, maxConnections: 3, authTimeout: 100 } })
+    const { app } = await createQuietApp(t, { rooms: { maxConnectionsPerAddress: 1, maxConnections: 3, authTimeout: 100, closeTimeout: 100 } })
     await app.ready()
     const sockets = [await app.injectWS('/cdr/users/ws'), await app.injectWS('/cdr/users/ws'), await app.injectWS('/cdr/users/ws')]
     await t.rejects(app.injectWS('/cdr/users/ws'), /503/)
@@ -294,7 +294,7 @@ t.test('the testing kit is told with which status it was refused', async t => {
 })
 
 t.test('with all limits, nobody is left over after a hundred that came and went in every way', async t => {
-  const { app, url, token } = await createApp(t, { rooms: { maxConnections: 20, maxConnectionsPerAddress: 20, maxConnectionsPerUser: 10, acceptRate: 10_000 } })
+  const { app, url, token } = await createApp(t, { rooms: { maxConnections: 20, maxConnectionsPerAddress: 20, maxConnectionsPerUser: 10, acceptRate: 10_000, closeTimeout: 100 } })
   await Promise.all(Array.from({ length: 100 }, async (_, index) => {
     const raw = sendRaw(t, url, upgradeRequest(url))
     raw.socket.on('error', () => {})
