@@ -2,8 +2,10 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
 import type { Message, Room, RoomsOptions, SendOptions } from './types/index.js'
+import { Admission } from './lib/admission.js'
 import { createBroker } from './lib/brokers/create.js'
 import { nameOf } from './lib/contract.js'
+import { Door } from './lib/door.js'
 import { drain, Upgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
 import { untrustedJson } from './lib/json.js'
@@ -34,7 +36,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const serializers = new Serializers(app, options)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log, serializers, parse)
-  const routes = createRoutes(app, sockets, options, addresses, serializers)
+  const door = new Door(new Admission(options, () => sockets.handshakes.full), counters, log, options.maxAuthPayload)
+  const routes = createRoutes(app, sockets, options, addresses, serializers, door)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
@@ -67,8 +70,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   })
   await app.register(fastifyWebsocket, websockets)
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.ws) routes.keepReply(request, reply)
-    else requests.enter(reply)
+    if (request.ws) return routes.onUpgrade(request, reply, done)
+    requests.enter(reply)
     done()
   })
   upgrades.watch(options.websocket?.options?.server ?? app.server, app.websocketServer)

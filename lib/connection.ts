@@ -4,6 +4,8 @@ import type { WebSocket } from 'ws'
 import type { Connection, JoinOptions, Message, Room, RoomContract, User } from '../types/index.js'
 import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
+import { Bucket } from './bucket.js'
+import type { Rate } from './bucket.js'
 import type { Commands } from './commands.js'
 import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
@@ -22,12 +24,14 @@ export interface ConnectionLimits {
   perMessageDeflate: unknown
   maxBuffered: number
   maxMessage: number
-  messageRate: number
 }
 
 /** What all connections of an application share. */
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
+  /** What a client may send. */
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Pick<Serializers, 'encode'>
   /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
@@ -52,8 +56,6 @@ export interface Early {
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
 const TEXT = { binary: false, compress: false }
-/** A client may send this many seconds' worth of its rate at once. */
-const BURST_SECONDS = 5
 
 /** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
 export class RoomConnection implements Connection {
@@ -110,8 +112,8 @@ export class RoomConnection implements Connection {
   #sent = 0
   readonly #openedAt = performance.now()
   #log: FastifyBaseLogger
-  #allowance: number
-  #allowanceAt = performance.now()
+  readonly #messages: Bucket
+  readonly #bytes: Bucket
 
   constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     this.socket = socket
@@ -120,7 +122,8 @@ export class RoomConnection implements Connection {
     this.#host = host
     this.labelled = labelled
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
-    this.#allowance = host.limits.messageRate * BURST_SECONDS
+    this.#messages = new Bucket(host.messageRate)
+    this.#bytes = new Bucket(host.byteRate)
   }
 
   /** Of this connection: with the request's id, and, as soon as they are known, the user and the room. */
@@ -322,6 +325,12 @@ export class RoomConnection implements Connection {
     }
   }
 
+  /** A ping, or a pong, asked for or not: they cost what a message costs, also before anybody knows who it is. */
+  receiveSign (data: Buffer): void {
+    this.alive = true
+    if (this.open) this.spend(data.length)
+  }
+
   /** The socket has closed, by whatever hand. */
   closed (code: number): void {
     if (!this.#ended) this.#finish('client')
@@ -366,14 +375,11 @@ export class RoomConnection implements Connection {
     for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
-  /** Takes one message off the client's allowance; false when there is none left. */
-  spend (): boolean {
-    const { messageRate } = this.#host.limits
-    const now = performance.now()
-    const earned = (now - this.#allowanceAt) / 1_000 * messageRate
-    this.#allowance = Math.min(this.#allowance + earned, messageRate * BURST_SECONDS) - 1
-    this.#allowanceAt = now
-    return this.#allowance >= 0
+  /** Takes one frame off what the client may send, and ends it where that is used up. @returns whether it may go on */
+  spend (bytes: number): boolean {
+    if (this.#messages.spend() && this.#bytes.spend(bytes)) return true
+    this.end('rate_limited')
+    return false
   }
 
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */

@@ -27,6 +27,15 @@ export const errors = {
     "The route '%s' checks tokens with request.jwtVerify(), which does not exist. Register @fastify/jwt, or pass an `authenticate` hook of your own, or `authenticate: false` for a room that is open to all."
   ),
 
+  FST_ROOMS_NO_USER: createError(
+    'FST_ROOMS_NO_USER',
+    "The route '%s' wants to know its users from the upgrade, and nothing can tell it: there is no request.jwtVerify() and no `request.user`. Register @fastify/jwt, or have a hook set `request.user`, and decorate requests with it: `app.decorateRequest('user', null)`."
+  ),
+  FST_ROOMS_NO_ORIGINS: createError(
+    'FST_ROOMS_NO_ORIGINS',
+    "The route '%s' wants to know its users from the upgrade, and the application has cookies, which browsers send along whosever page opens the socket. Say whose may, by the option `origins` of the route or of the plugin, such as `origins: ['https://app.example']`."
+  ),
+
   FST_ROOMS_INVALID_CONTRACT: createError(
     'FST_ROOMS_INVALID_CONTRACT',
     "The contract of the rooms '%s' cannot be used: %s.", 500, TypeError
@@ -71,6 +80,24 @@ export const errors = {
   FST_ROOMS_NO_HISTORY: createError(
     'FST_ROOMS_NO_HISTORY',
     "The room '%s' keeps no history. Give its route, or the plugin, the option `history`.", 500
+  ),
+
+  // Before the upgrade: the answer to the request.
+  FST_ROOMS_OVERLOADED: createError(
+    'FST_ROOMS_OVERLOADED',
+    'No more sockets can be taken at the moment. Come back after as many seconds as Retry-After says.', 503
+  ),
+  FST_ROOMS_ORIGIN: createError(
+    'FST_ROOMS_ORIGIN',
+    'Pages of this origin may not open a socket here.', 403
+  ),
+  FST_ROOMS_INVALID_TOKEN: createError(
+    'FST_ROOMS_INVALID_TOKEN',
+    'A good token is wanted with the upgrade. Offer the subprotocols `rooms.v1` and `bearer.<token>`, or send it in the header `authorization`.', 401
+  ),
+  FST_ROOMS_NOT_CHECKED: createError(
+    'FST_ROOMS_NOT_CHECKED',
+    'The token cannot be checked at the moment. Come back after as many seconds as Retry-After says.', 503
   ),
 
   // Entering: what a hook said, or failed to say, about one socket.

@@ -4,6 +4,7 @@ import type { DefaultAuthenticate } from './authenticate.js'
 import { isRoom, matches } from './contract.js'
 import type { Dialect } from './dialect.js'
 import { errors } from './errors.js'
+import type { OriginCheck } from './origin.js'
 
 /** Where a route leads: to a room, or to that which a function of the request names. */
 export type Destination = string | Room | ((request: FastifyRequest) => string | Room | Promise<string | Room>)
@@ -26,7 +27,7 @@ export interface Entry {
 type Own = Pick<Hooks, 'authorize' | 'snapshot'>
 
 /** A route's rooms and its hooks, the plugin's filled in where it has none. */
-export interface Route extends Omit<RoomRouteOptions, 'authenticate' | 'history'> {
+export interface Route extends Omit<RoomRouteOptions, 'authenticate' | 'history' | 'origins'> {
   readonly destinations: readonly Destination[]
   /** Whether its sockets may be in several rooms, and are told of each frame in which. */
   readonly several: boolean
@@ -38,6 +39,10 @@ export interface Route extends Omit<RoomRouteOptions, 'authenticate' | 'history'
   /** What the route says itself. */
   readonly own: Own
   readonly authenticate: Exclude<RoomRouteOptions['authenticate'], undefined> | DefaultAuthenticate
+  /** Undefined where all are welcome. */
+  readonly origins: OriginCheck | undefined
+  /** Whether a cookie may say who the user is. It is known when the application is ready. */
+  cookies: boolean
   readonly userId: Exclude<RoomRouteOptions['userId'], undefined>
   readonly issuedAt: Exclude<RoomRouteOptions['issuedAt'], undefined>
   readonly expiresAt: Exclude<RoomRouteOptions['expiresAt'], undefined>

@@ -1,9 +1,11 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
+import type { Rate } from './bucket.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
+import { Crowd } from './crowd.js'
 import { errors } from './errors.js'
 import { evict } from './eviction.js'
 import { Expiry } from './expiry.js'
@@ -15,6 +17,7 @@ import { causeAtDoor, Membership, MembershipHost } from './membership.js'
 import type { MembershipLimits } from './membership.js'
 import { Memberships } from './memberships.js'
 import type { Route } from './policy.js'
+import { BURST_SECONDS } from './options.js'
 import { connectedFrame, errorFrame, objectIn, PONG_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import { report } from './report.js'
@@ -30,6 +33,9 @@ export interface SocketSettings extends ConnectionLimits, HandshakeLimits, Membe
   keepAlive: number
   pongTimeout: number
   refreshWindow: number
+  messageRate: number
+  byteRate: number
+  maxConnectionsPerUser?: number
 }
 
 /** Ends that nothing else has a line in the log for. */
@@ -46,6 +52,8 @@ export class Sockets implements ConnectionHost {
   readonly connections = new Set<RoomConnection>()
   readonly handshakes: Handshakes
   readonly limits: ConnectionLimits
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Serializers
   readonly #rooms: RoomTable
@@ -53,6 +61,7 @@ export class Sockets implements ConnectionHost {
   readonly #expiry: Expiry
   readonly #sessions: SessionHost
   readonly #members: MembershipHost
+  readonly #users: Crowd<RoomConnection> | undefined
   readonly #interval: number
   readonly #maxEarly: number
   #emptied: (() => void) | undefined
@@ -66,6 +75,9 @@ export class Sockets implements ConnectionHost {
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
+    this.messageRate = { perSecond: settings.messageRate, burst: settings.messageRate * BURST_SECONDS }
+    this.byteRate = { perSecond: settings.byteRate, burst: settings.byteRate * BURST_SECONDS }
+    this.#users = settings.maxConnectionsPerUser === undefined ? undefined : new Crowd(settings.maxConnectionsPerUser)
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#members = new MembershipHost(rooms, settings)
@@ -99,12 +111,14 @@ export class Sockets implements ConnectionHost {
     try {
       if (route.authenticate === false) {
         this.handshakes.startHooks(connection)
+      } else if (route.authenticate === 'upgrade') {
+        this.handshakes.startHooks(connection)
+        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, undefined)
       } else {
         const { token, recover } = await this.handshakes.firstFrame(connection)
         this.handshakes.startHooks(connection)
         recovering = recover
-        connection.session = new Session(this.#sessions, route, connection, request, reply)
-        await connection.session.open(token)
+        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, token)
       }
 
       const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
@@ -130,6 +144,16 @@ export class Sockets implements ConnectionHost {
     } catch (error) {
       this.#refuse(route, connection, room, error)
     }
+  }
+
+  /** @throws Refusal where the user has too many sockets here */
+  async #identify (session: Session, connection: RoomConnection, token: string | undefined): Promise<void> {
+    await session.open(token)
+    if (session.renewable) connection.session = session
+    const { userId } = connection
+    if (userId === undefined || await connection.until(() => this.#users?.add(userId, connection) !== false)) return
+    this.counters.refuse('user')
+    throw new Refusal('overloaded', 'the user has maxConnectionsPerUser sockets')
   }
 
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
@@ -204,7 +228,7 @@ export class Sockets implements ConnectionHost {
   /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
-    if (!connection.spend()) return connection.end('rate_limited')
+    if (!connection.spend(data.length)) return
     // The first frame that a client gets is the verdict on its token; nothing is answered before.
     if (connection.entered) this.#take(connection, data, isBinary)
     else if (connection.dialect === undefined || !keep(connection, data, isBinary, this.#maxEarly)) this.counters.ignored++
@@ -252,6 +276,7 @@ export class Sockets implements ConnectionHost {
       this.#members.slow.add(connection.userId)
     } else if (!connection.entered && TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
+    if (connection.userId !== undefined) this.#users?.delete(connection.userId, connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
     this.#rooms.leaveAll(connection)
@@ -327,9 +352,8 @@ function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
   connectionOf(this)?.receive(data as Buffer, isBinary)
 }
 
-function onSign (this: WebSocket): void {
-  const connection = connectionOf(this)
-  if (connection !== undefined) connection.alive = true
+function onSign (this: WebSocket, data: Buffer): void {
+  connectionOf(this)?.receiveSign(data)
 }
 
 /** `ws` has answered a bad frame with the right code already; to terminate, as @fastify/websocket does, would hide it. */

@@ -39,14 +39,19 @@ export class Session {
     this.#route = route
     this.#connection = connection
     this.#request = request
-    if (route.authenticate !== 'jwt') this.#reply = reply
+    if (typeof route.authenticate === 'function') this.#reply = reply
+  }
+
+  /** Whether another token can be checked: by the application's hook, or by @fastify/jwt. */
+  get renewable (): boolean {
+    return this.#route.authenticate !== 'upgrade' || 'jwtVerify' in this.#request
   }
 
   /**
-   * The token that the socket has come with.
+   * The token that the socket has come with; undefined where the upgrade has said whose it is.
    * @throws GONE, what the hooks throw, FST_ROOMS_OLD_TOKEN
    */
-  async open (token: string): Promise<void> {
+  async open (token: string | undefined): Promise<void> {
     const identity = await identify(this.#route, this.#connection, token, this.#request, this.#reply)
     await this.#connection.until(() => this.#host.revocations.ready())
     this.#take(identity)

@@ -26,7 +26,8 @@ const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
 const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
-  redis: true, broker: true, history: true, codec: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
+  redis: true, broker: true, history: true, codec: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true,
+  origins: true, maxConnections: true, maxConnectionsPerUser: true, maxConnectionsPerAddress: true, acceptRate: true
 }
 /** Options whose default is a function, which says it in words. */
 const USER_HOOKS = { userId: 'user.sub ?? user.id', issuedAt: 'user.iat', expiresAt: 'user.exp' }
@@ -47,7 +48,7 @@ await app.register(rooms)
 process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
 
 /** Pages whose fragments are run, too, in an application that has rooms. */
-const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|typescript)\.md/
+const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|typescript|limits)\.md/
 
 const TO_THE_END = `
 await app.ready()

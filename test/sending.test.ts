@@ -191,6 +191,7 @@ t.test('stats say what this process holds and has done, and are a copy', async t
     delivered: 2,
     ignored: 0,
     ended: { client: 1 },
+    refused: {},
     unnumbered: 0,
     gaps: 0,
     filled: 0,

@@ -131,14 +131,28 @@ export type RoomSource<R extends RouteGenericInterface = RouteGenericInterface> 
 /** The contracts that stand there. */
 export type ContractsIn<S> = S extends AnyContract ? S : S extends Room<infer C extends AnyContract> ? C : never
 
+/**
+ * Origins as browsers send them (RFC 6454 §6.2), such as `https://a.example`; a RegExp must match the whole of one. Or a function,
+ * which only by `true` lets pass.
+ */
+export type Origins<R extends RouteGenericInterface = RouteGenericInterface> =
+  ReadonlyArray<string | RegExp> | ((origin: string, request: FastifyRequest<R>) => boolean | Promise<boolean>)
+
 /** Policies. A route's own take the place of the plugin's. */
 export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface, M = Message> {
   /**
    * Who is it? Any Fastify hook that checks the `authorization` header, which holds the token of the first message as
-   * `Bearer <token>`; or `false`: the room is open to all, and no token is waited for.
+   * `Bearer <token>`; or `'upgrade'`: the hooks of the route find out, from the subprotocol `bearer.<token>`, a header or a
+   * cookie, and otherwise `request.jwtVerify()`; or `false`: the room is open to all. In both, no first message is waited for.
    * @default `request.jwtVerify()` of @fastify/jwt, with the token of the first message
    */
-  authenticate?: AuthenticateHook | false | undefined
+  authenticate?: AuthenticateHook | 'upgrade' | false | undefined
+  /**
+   * Which pages may open a socket: those of these origins, or those for which the function returns `true`. A request without
+   * an `Origin` is no browser's, and is let pass, unless a cookie may say who its user is (`authenticate: 'upgrade'`).
+   * @default all
+   */
+  origins?: Origins<R> | undefined
   /** May this user enter this room? Only `true` lets in. A thrown error means what its `statusCode` says. @default everyone who is authenticated */
   authorize?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>) | undefined
   /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
@@ -247,8 +261,18 @@ export interface RoomsOptions extends Hooks {
   maxBuffered?: number | undefined
   /** Sockets that have not proved who they are, in this process. @default 1000 */
   maxWaiting?: number | undefined
-  /** Messages per second that one client may send on average; five seconds' worth may come at once. @default 100 */
+  /** Sockets in this process, with upgrades that are under way. @default any number */
+  maxConnections?: number | undefined
+  /** Of these, how many may be of one user, as `userId` names it. @default any number */
+  maxConnectionsPerUser?: number | undefined
+  /** Of these, how many may be of one address, which is `request.ip`; of IPv6, the /64. @default any number */
+  maxConnectionsPerAddress?: number | undefined
+  /** Upgrades per second in this process on average; one second's worth may come at once. @default any number */
+  acceptRate?: number | undefined
+  /** Messages, pings and pongs per second that one client may send on average; five seconds' worth may come at once. @default 100 */
   messageRate?: number | undefined
+  /** The same in bytes. @default 262144 */
+  byteRate?: number | undefined
   /** How long `snapshot` may take. @default 5000 */
   snapshotTimeout?: number | undefined
   /** Of a snapshot, as JSON; less than `maxBuffered`. @default 524288 */
@@ -331,6 +355,8 @@ export interface Stats {
   ignored: number
   /** Sockets that ended, by cause: the protocol's names, and `client` where the client or the link ended them. */
   ended: Record<string, number>
+  /** Upgrades that were refused, by reason, and sockets that were one too many of their `user`: see docs/limits.md. */
+  refused: Record<string, number>
 }
 
 export interface RevokeOptions {

@@ -18,8 +18,8 @@ export class Client {
   readonly #waiting: Array<() => void> = []
   #taken = 0
 
-  constructor (url: string, options: ClientOptions = {}) {
-    this.socket = new WebSocket(url, options)
+  constructor (url: string, options: ClientOptions = {}, protocols: string[] = []) {
+    this.socket = new WebSocket(url, protocols, options)
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', resolve)
       this.socket.once('error', reject)
