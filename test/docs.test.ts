@@ -26,8 +26,23 @@ const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
 const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
-  redis: true, broker: true, history: true, codec: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true,
-  origins: true, maxConnections: true, maxConnectionsPerUser: true, maxConnectionsPerAddress: true, acceptRate: true
+  redis: true,
+  broker: true,
+  history: true,
+  codec: true,
+  onGap: true,
+  authenticate: true,
+  authorize: true,
+  snapshot: true,
+  onJoin: true,
+  onLeave: true,
+  onError: true,
+  websocket: true,
+  origins: true,
+  maxConnections: true,
+  maxConnectionsPerUser: true,
+  maxConnectionsPerAddress: true,
+  acceptRate: true
 }
 /** Options whose default is a function, which says it in words. */
 const USER_HOOKS = { userId: 'user.sub ?? user.id', issuedAt: 'user.iat', expiresAt: 'user.exp' }
