@@ -5,6 +5,7 @@
  * @typedef {object} Example
  * @property {string} name of its folder
  * @property {number} [port] where nothing else is said
+ * @property {boolean} [alone] whether several processes have nothing in common
  * @property {(settings: Settings) => Promise<import('fastify').FastifyInstance>} create
  * @property {(address: string, app: import('fastify').FastifyInstance) => string} greet what to try
  */
@@ -13,13 +14,14 @@
  * Runs one of the examples, where the environment says, until it is told to stop.
  * @param {Example} example
  */
-export async function serve ({ name, port: usual = 3000, create, greet }) {
+export async function serve ({ name, port: usual = 3000, alone = false, create, greet }) {
   const { HOST: host = '127.0.0.1', PORT: port = String(usual), REDIS_URL: redis } = process.env
   try {
     const app = await create({ redis })
     const address = await app.listen({ host, port: Number(port) })
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())
-    console.log(`\n${greet(address, app).trim()}\n\n${redis === undefined ? 'It is one process, in memory.' : 'It is joined by Redis to every process with the same REDIS_URL.'} Ctrl+C stops it.\n`)
+    const where = alone || redis === undefined ? 'It is one process, in memory.' : 'Redis joins it to every process with the same REDIS_URL.'
+    console.log(`\n${greet(address, app).trim()}\n\n${where} Ctrl+C stops it.\n`)
   } catch (error) {
     console.error(whyNot(error, `PORT=3001 npm run example:${name}`, `${port} of ${host}`))
     process.exit(1)
