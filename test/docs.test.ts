@@ -22,6 +22,7 @@ import { handmadeToken } from './helpers/token.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DOCS = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
+const EXAMPLES = readdirSync(join(ROOT, 'examples')).map(name => `examples/${name}/README.md`).filter(name => existsSync(join(ROOT, name)))
 const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...DOCS]
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
@@ -267,7 +268,7 @@ t.test('the tables of docs/scaling.md are what comes of the constants', async t 
 })
 
 t.test('every link leads somewhere', async t => {
-  for (const file of EVERYTHING) {
+  for (const file of [...EVERYTHING, ...EXAMPLES]) {
     for (const [, target = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)) {
       const [path = '', anchor] = target.split('#')
       const linked = path === '' ? file : join(dirname(file), path)
