@@ -53,7 +53,7 @@ export const scenarios = [
     done: 'It comes after 4 s. Clients and messages do not wait for it.',
     topology: () => Single.absent(),
     async run (field) {
-      await field.serve(['a', 'b'])
+      await field.serve(['a', 'b'], { absent: true })
       const memory = await field.process('a').ask('memory')
       await field.join(2, { doors: ['a'], wait: false })
       await field.join(2, { doors: ['b'], wait: false })
