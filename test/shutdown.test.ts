@@ -15,13 +15,19 @@ import type { TestApp } from './helpers/app.js'
 import { Client, join, open } from './helpers/client.js'
 import { startRedis } from './helpers/redis.js'
 import { timers } from './helpers/resources.js'
+import { Stopwatch } from './helpers/stopwatch.js'
 
 const RESTARTING = { command: 'WSStatus', data: { status: 'restarting' } }
 
+/** Of this process's own time. */
 async function secondsToClose ({ app }: Pick<TestApp, 'app'>): Promise<number> {
-  const start = performance.now()
-  await app.close()
-  return (performance.now() - start) / 1_000
+  const stopwatch = new Stopwatch()
+  try {
+    await app.close()
+  } finally {
+    stopwatch.stop()
+  }
+  return stopwatch.stop() / 1_000
 }
 
 /** How many connections Redis has, this one included. */
