@@ -64,7 +64,7 @@ await app.register(rooms)
 process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
 
 /** Pages whose fragments are run, too, in an application that has rooms. */
-const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|typescript|limits)\.md/
+const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|rooms|typescript|limits)\.md/
 
 const TO_THE_END = `
 await app.ready()

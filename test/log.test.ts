@@ -20,7 +20,7 @@ t.test('a member has one line when its socket opens and one when it closes, whic
   member.socket.close(4000, 'a reason of the client')
   await until(() => lines(room, 'socket closed').length === 1)
   const [closed] = lines(room, 'socket closed')
-  const { reqId, connection } = opened as { reqId: string, connection: string }
+  const { reqId, connection } = opened as never as { reqId: string, connection: string }
   t.match(closed, { level: 30, reqId, connection, user: 'jeanne', room: 'cdr', code: 4000, cause: 'client', received: 2, sent: 3 })
   const { seconds, bytesRead, bytesWritten } = closed as Record<string, unknown> as { seconds: number, bytesRead: number, bytesWritten: number }
   t.ok(seconds >= 0 && seconds < 60, `${seconds} s`)
