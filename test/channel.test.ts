@@ -19,7 +19,7 @@ class SlowBroker extends MemoryBroker {
   }
 
   override async subscribe (channel: string): Promise<void> {
-    await this.#verdict('subscribe')
+    if (channel !== 'rooms:!revoked') await this.#verdict('subscribe')
     await super.subscribe(channel)
   }
 
