@@ -30,8 +30,8 @@ export interface ConnectionHost extends OutletHost {
   readonly messageRate: Rate
   readonly byteRate: Rate
   readonly serializers: Pick<Serializers, 'encode'>
-  /** Every frame but the first of an authenticated route. */
-  frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void
+  /** Takes every frame but the first of an authenticated route. */
+  readonly inbound: { frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void }
   /** Called once, as soon as a socket is on its way out; nothing may hold it afterwards. */
   ended (connection: RoomConnection, cause: End): void
   /** The socket is gone. */
@@ -167,7 +167,7 @@ export class RoomConnection extends Outlet implements Connection {
     this.#received++
     const { takeFirst } = this
     if (takeFirst === undefined) {
-      this.#host.frame(this, data, isBinary)
+      this.#host.inbound.frame(this, data, isBinary)
     } else {
       this.takeFirst = undefined
       takeFirst(isBinary ? undefined : data)
