@@ -47,9 +47,9 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     sendToRoom: (room: string | Room, message: Message, options?: SendOptions) => table.sender.send(room, message, options),
     count: room => table.count(nameOf(room)),
     history: (room, options) => table.history(nameOf(room), options?.since, options?.limit),
-    disconnectUser: async (userId, options) => await table.revocations.revoke({ user: userNamed(userId) }, options),
-    removeFromRoom: async (room, userId, options) => await table.revocations.revoke({ room: nameOf(room), user: userNamed(userId) }, options),
-    closeRoom: async (room, options) => await table.revocations.revoke({ room: nameOf(room) }, options),
+    disconnectUser: async (userId, options) => await table.revoker.revoke({ user: userNamed(userId) }, options),
+    removeFromRoom: async (room, userId, options) => await table.revoker.revoke({ room: nameOf(room), user: userNamed(userId) }, options),
+    closeRoom: async (room, options) => await table.revoker.revoke({ room: nameOf(room) }, options),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,

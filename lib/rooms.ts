@@ -12,7 +12,8 @@ import { Resyncs } from './resync.js'
 import { revocationIn } from './revocation.js'
 import type { Revocation } from './revocation.js'
 import { Revocations } from './revocations.js'
-import type { RevocationSettings } from './revocations.js'
+import { Revoker } from './revoker.js'
+import type { RevocationSettings } from './revoker.js'
 import { Room } from './room.js'
 import type { Entrant, RoomHost } from './room.js'
 import { Sender } from './sender.js'
@@ -36,6 +37,7 @@ const TICK = 250
 export class RoomTable implements RoomHost {
   readonly sender: Sender
   readonly revocations: Revocations
+  readonly revoker: Revoker
   readonly channels: Channels
   readonly counters: Counters
   readonly turn = new Turn()
@@ -61,7 +63,8 @@ export class RoomTable implements RoomHost {
     const { history } = settings.broker
     this.histories = history && new Histories(history, settings, counters)
     this.sender = new Sender(settings, counters, log, channelName => this.#rooms.get(channelName)?.members)
-    this.revocations = new Revocations(settings, this.channels, {
+    this.revocations = new Revocations(settings.broker.records !== undefined)
+    this.revoker = new Revoker(settings, this.revocations, this.channels, {
       channelOf: room => settings.addresses.of(room).channel,
       endOf: async room => await this.histories?.end(settings.addresses.of(room))
     }, log)
@@ -74,12 +77,13 @@ export class RoomTable implements RoomHost {
   start (evict: (revocation: Revocation) => number): void {
     if (this.#closed) return // an application may be closed while it boots
     this.revocations.start(evict)
+    this.revoker.start()
     this.#settings.broker.start({
       message: (channel, payload, position) => this.#receive(channel, payload, position),
       up: () => this.#brokerUp(),
       down: () => this.#brokerDown(),
       missed: channel => {
-        if (channel === this.revocations.channel.name) this.revocations.load()
+        if (channel === this.revoker.channel.name) this.revoker.load()
         else this.#rooms.get(channel)?.missed()
       },
       error: err => this.warnBroker({ err })
@@ -89,7 +93,7 @@ export class RoomTable implements RoomHost {
 
   /** Whether messages arrive and can be sent, as far as is known. */
   get healthy (): boolean {
-    return this.channels.up && !this.sender.owes && !this.revocations.owes
+    return this.channels.up && !this.sender.owes && !this.revoker.owes
   }
 
   /** Rooms with members here, and the members of all of them together. */
@@ -165,7 +169,7 @@ export class RoomTable implements RoomHost {
     this.histories?.close()
     this.sender.close()
     await this.settled()
-    await this.revocations.close()
+    await this.revoker.close()
     this.channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
     await this.#settings.broker.close()
@@ -242,14 +246,14 @@ export class RoomTable implements RoomHost {
     this.channels.up = true
     // In memory there is nothing that could be down, and nobody wants to hear of it.
     if (!this.#settings.trusted) this.#log.info('broker is up')
-    this.revocations.channel.reconcile()
+    this.revoker.channel.reconcile()
     for (const { channel } of this.#rooms.values()) channel.reconcile()
   }
 
   #brokerDown (): void {
     this.channels.up = false
     this.#log.warn('broker is down, subscriptions will be made again when it is back')
-    this.revocations.channel.lost()
+    this.revoker.channel.lost()
     for (const room of this.#rooms.values()) room.lost()
   }
 
