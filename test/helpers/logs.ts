@@ -8,7 +8,7 @@ export const LOGS = fileURLToPath(new URL('../../.tap/logs', import.meta.url))
 let file: number | undefined
 
 /** Keeps a line. Written at once, since nobody says when this process has logged its last. */
-export function keepLine (line: string): void {
+export function keepLine (line: Buffer): void {
   if (file === undefined) {
     mkdirSync(LOGS, { recursive: true })
     file = openSync(join(LOGS, `${process.pid}.log`), 'a')
