@@ -17,8 +17,10 @@ export async function attackOn (victim, attack, { patience, count = attack.count
   const stage = new Stage(victim.contender, victim.port, patience)
   const from = now()
   await attack.run(stage, count)
+  await attack.meanwhile?.(victim)
   const to = now()
   const held = victim.alive ? (await victim.heap() - before) / count : undefined
+  await attack.after?.(stage)
   return {
     endings: endings(stage.attackers),
     heard: stage.attackers.map(({ heard }) => heard),

@@ -5,6 +5,7 @@ import { until } from '../faults/until.js'
 
 const FLAGS = ['--expose-gc']
 const PATIENCE = 10_000
+const ROOM = 'room'
 
 /** A server in a process of its own, and members who are served while somebody attacks it. */
 export class Victim {
@@ -21,7 +22,7 @@ export class Victim {
   }
 
   /**
-   * @param members in the room `room`
+   * @param members in one room, who hear all that is sent to it
    * @param rate messages per second that they are sent from now on
    * @param wanted what the server is given
    */
@@ -63,7 +64,7 @@ export class Victim {
     const { port } = this
     const joining = Array.from({ length: count }, () => new this.contender.Member({
       id: `member ${this.members.length}`,
-      room: 'room',
+      room: ROOM,
       doors: [{ name: 'victim', port }],
       retry: { least: 100, most: 500, next: () => 100 }
     }))
@@ -75,7 +76,7 @@ export class Victim {
   async publish (rate) {
     this.#rate = rate
     this.#publisher = `p${++this.#publishers}`
-    await this.ask('start', { name: this.#publisher, rooms: ['room'], rate })
+    await this.ask('start', { name: this.#publisher, rooms: [ROOM], rate })
   }
 
   /** Waits until all members got so many messages more. */
@@ -104,15 +105,14 @@ export class Victim {
    * @returns what has happened to them that should not have
    */
   async harm () {
-    const { sends } = this.#server
     if (this.alive && this.#publisher !== undefined) {
       await this.ask('stop', { name: this.#publisher })
       await this.ask('settled', { name: this.#publisher })
       this.#publisher = undefined
       // Whoever misses one waits in vain, and the oracle will say so.
-      await until(() => this.members.every(({ journal }) => journal.count('message') >= sends.size), PATIENCE).catch(() => {})
+      await until(() => this.members.every(({ journal }) => journal.count('message') >= this.#sends.length), PATIENCE).catch(() => {})
     }
-    const { sent, due, silent, told, doubled, disordered, evidence } = judge({ sends: [...sends.values()], members: this.members.map(({ journal }) => journal) })
+    const { sent, due, silent, told, doubled, disordered, evidence } = judge({ sends: this.#sends, members: this.members.map(({ journal }) => journal) })
     const harm = []
     if (this.death !== undefined) harm.push(this.death)
     if (silent + told > 0) harm.push(`${silent + told} messages did not come`)
@@ -121,6 +121,11 @@ export class Victim {
     if (this.alive && await this.ask('polluted')) harm.push('what objects are has been changed')
     const lost = this.members.flatMap(({ id, journal }) => journal.events.filter(({ type, code }) => type === 'closed' && code !== 'left').map(({ code }) => `${id} was cut off with ${code}`))
     return harm.length + lost.length === 0 ? harm : [...harm, ...lost, ...evidence]
+  }
+
+  /** To the members' room. */
+  get #sends () {
+    return [...this.#server.sends.values()].filter(({ room }) => room === ROOM)
   }
 
   async close () {

@@ -1,3 +1,5 @@
+const PADDING = 64_000
+
 export const attacks = [{
   id: 'C8',
   subject: 'crowds',
@@ -10,5 +12,25 @@ export const attacks = [{
   async run (stage, count) {
     await stage.upgrade(count)
     await stage.quiet()
+  }
+}, {
+  id: 'B2',
+  subject: 'crowds',
+  what: 'members of another room who read nothing, while 33 MB are sent to each,',
+  ends: 'are cut off',
+  count: 20,
+  endings: ['cut', 4413],
+  async run (stage, count) {
+    for (const attacker of await stage.enter(count, { room: 'stalled' })) attacker.socket.pause()
+  },
+  async meanwhile (victim) {
+    for (let time = 0; time < 35; time++) {
+      await victim.ask('send', { name: 'big', room: 'stalled', count: 15, padding: 'x'.repeat(PADDING) })
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  },
+  async after (stage) {
+    for (const { socket } of stage.attackers) socket.resume()
+    await stage.ends()
   }
 }]

@@ -11,6 +11,7 @@ import { attacks as waiting } from './waiting.js'
  * - `what` they do and how it `ends`, which together are a sentence
  * - `run` resolves when the attack has done what it does, and the server has read it
  * - `endings` that each of them may come to with this plugin; what stays open and does no harm is `open`
- * - `options` of the server that make it sooner, for tests that wait for the end
+ * - `wanted` makes the end come sooner, for tests, which wait for it; what is `measured` is measured without
+ * - `meanwhile` is what the server is made to do while the sockets stand; `after` has them see what they did not look at
  */
 export const attacks = [...upgrade, ...waiting, ...frames, ...floods, ...crowds, ...json, ...handlers]

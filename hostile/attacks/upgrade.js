@@ -10,6 +10,7 @@ export const attacks = [{
   ends: 'are answered with 408',
   count: 50,
   wanted: SOON,
+  measured: false,
   endings: ['HTTP 408'],
   async run (stage, count) {
     const attackers = await stage.connect(count)
@@ -24,6 +25,7 @@ export const attacks = [{
   ends: 'are answered with 408',
   count: 50,
   wanted: SOON,
+  measured: false,
   endings: ['HTTP 408'],
   async run (stage, count) {
     await stage.connect(count)

@@ -5,6 +5,7 @@ import fastifyJwt from '@fastify/jwt'
 import fastifyRooms, { defineRoom } from '../../dist/index.js'
 import { SECRET } from '../../bench/token.js'
 import { serve, wanted } from '../../faults/server.js'
+import { answersOf } from './answers.js'
 
 /** No client may read it, whatever it does to whom. */
 const DETAIL = 'a detail that nobody may read'
@@ -44,14 +45,7 @@ serve({
   publish: (room, data) => app.ws.sendToRoom(room, { command: 'N', data }).then(({ degraded }) => degraded === true ? 'degraded' : 'accepted'),
   members: () => app.ws.stats().members,
   stats: () => app.ws.stats(),
-  connections: () => new Promise(resolve => app.server.getConnections((_error, count) => resolve(count))),
-  heap () {
-    for (let times = 0; times < 4; times++) globalThis.gc()
-    const { heapUsed, external } = process.memoryUsage()
-    return heapUsed + external
-  },
-  cpu: () => process.cpuUsage().user + process.cpuUsage().system,
-  polluted: () => 'polluted' in {},
+  ...answersOf(app.server),
   disconnectUser: ({ user }) => app.ws.disconnectUser(user),
   removeFromRoom: ({ room, user }) => app.ws.removeFromRoom(room, user),
   closeRoom: ({ room }) => app.ws.closeRoom(room),
