@@ -17,3 +17,4 @@ const steps = {
 
 process.on('message', async step => process.send({ answer: await steps[step]() ?? {} }))
 process.on('disconnect', () => process.exit())
+process.send({ answer: 'ready' })

@@ -59,6 +59,8 @@ export interface Wanted {
   fastify?: object
   jwt?: object
   redis?: { port: number, password?: string | undefined }
+  /** More of them. */
+  routes?: Array<{ path: string, room: string, options: object }>
   /** A folder into which it logs. */
   logs?: string
 }

@@ -4,7 +4,8 @@ import { ServerProcess } from '../faults/process.js'
 import { until } from '../faults/until.js'
 
 const FLAGS = ['--expose-gc']
-const PATIENCE = 10_000
+/** Of a machine that has other things to do, in milliseconds. */
+const PATIENCE = 60_000
 const ROOM = 'room'
 
 /** A server in a process of its own, and members who are served while somebody attacks it. */
@@ -62,14 +63,14 @@ export class Victim {
 
   async join (count) {
     const { port } = this
-    const joining = Array.from({ length: count }, () => new this.contender.Member({
-      id: `member ${this.members.length}`,
+    const joining = Array.from({ length: count }, (_, number) => new this.contender.Member({
+      id: `member ${this.members.length + number}`,
       room: ROOM,
       doors: [{ name: 'victim', port }],
       retry: { least: 100, most: 500, next: () => 100 }
     }))
     this.members.push(...joining)
-    await Promise.all(joining.map(({ journal }) => journal.until(({ type }) => type === 'connected')))
+    await Promise.all(joining.map(({ journal }) => journal.until(({ type }) => type === 'connected', { ms: PATIENCE })))
   }
 
   /** From now on, or again. @param rate messages per second */
@@ -81,7 +82,7 @@ export class Victim {
 
   /** Waits until all members got so many messages more. */
   async flow (count = 10) {
-    if (this.#publisher === undefined) await this.publish(this.#rate)
+    if (this.#publisher === undefined && this.#rate !== undefined) await this.publish(this.#rate)
     const before = this.members.map(({ journal }) => journal.count('message'))
     await until(() => this.members.every(({ journal }, number) => journal.count('message') >= before[number] + count), PATIENCE)
   }
