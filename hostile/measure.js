@@ -24,16 +24,16 @@ const FLOOR = 5
  * The machine has other things to do, and they only ever add: so the lowest of some rounds counts, before as well as during the
  * attack. A pair of which the former is chosen by the latter would find whatever it looked for.
  */
-const ROUNDS = 3
+export const ROUNDS = 3
 /** Where members are served no faster than this without an attack, nothing can be said of what one does, in milliseconds. */
 const QUIET = 15
 
-/** One attack on one contender, measured before it and while it lasts. */
-export async function measure (contender, number, redis) {
+/** One attack on one contender, measured before it and while it lasts. @param rounds the most that there are */
+export async function measure (contender, number, redis, rounds = ROUNDS) {
   const attack = attacks[number]
   const victim = await Victim.start(contender, { members: MEMBERS, rate: RATE, wanted: { redis: { port: redis.port } } })
   try {
-    return await attempt(victim, attack, number)
+    return await attempt(victim, attack, number, rounds)
   } catch (error) {
     // A process that has ended says no more, and that is a result.
     await until(() => !victim.alive, 2_000).catch(() => { throw error })
@@ -43,14 +43,14 @@ export async function measure (contender, number, redis) {
   }
 }
 
-async function attempt (victim, attack, number) {
+async function attempt (victim, attack, number, most) {
   await withAttackers(victim, number, Math.ceil(attack.count / REHEARSAL), 0, async ask => { await ask('run') })
   const rounds = []
   let pace
   do {
     rounds.push(await round(victim, attack, number))
     pace = paceOf(rounds)
-  } while (rounds.length < ROUNDS && pace.verdict !== 'kept')
+  } while (rounds.length < most && pace.verdict !== 'kept')
   const held = Math.max(...rounds.map(({ held }) => held))
   const harm = await victim.harm()
   const failures = [

@@ -1,4 +1,4 @@
-// npm run test:hostile [-- word …]: attacks this plugin and Socket.IO, measures what that does to them and to their members, and
+// npm run test:hostile [-- [--rounds=number] word …]: attacks this plugin and Socket.IO, measures what that does to them and to their members, and
 // fails where this plugin does not withstand. A whole run writes its section of docs/reliability.md; words choose attacks.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const { machine, versionOf } = await import('../bench/machine.js')
 const { RedisServer } = await import('../faults/redis-server.js')
 const { attacks } = await import('./attacks/index.js')
 const { rooms } = await import('./contenders.js')
-const { measure, MEMBERS, RATE } = await import('./measure.js')
+const { measure, MEMBERS, RATE, ROUNDS } = await import('./measure.js')
 const { section, withSection } = await import('./section.js')
 const { socketio } = await import('./socketio.js')
 
@@ -25,14 +25,16 @@ const VERSIONS = ['fastify', '@fastify/websocket', 'ws', 'ioredis', 'socket.io',
 process.on('exit', killChildren)
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
-const words = process.argv.slice(2).map(word => word.toLowerCase())
+const options = Object.fromEntries(process.argv.slice(2).filter(word => word.startsWith('--')).map(word => word.slice(2).split('=')))
+const words = process.argv.slice(2).filter(word => !word.startsWith('--')).map(word => word.toLowerCase())
+const rounds = Number(options.rounds ?? ROUNDS)
 const load = loadavg()[0].toFixed(1)
 const redis = await RedisServer.start()
 const results = []
 for (const [number, { id, what, count, measured = true }] of attacks.entries()) {
   if (!measured || !words.every(word => `${id} ${what}`.toLowerCase().includes(word))) continue
   const outcomes = {}
-  for (const contender of [socketio, rooms]) outcomes[contender.id] = await measure(contender, number, redis)
+  for (const contender of [socketio, rooms]) outcomes[contender.id] = await measure(contender, number, redis, rounds)
   results.push({ id, what, count, outcomes })
   console.log(`${id}: ${count} × ${what}`)
   for (const [name, { failures, ...outcome }] of Object.entries(outcomes)) {
@@ -49,7 +51,7 @@ if (missed.length > 0) process.exitCode = 1
 if (words.length === 0) {
   const versions = { 'fastify-rooms': JSON.parse(readFileSync(new URL('../package.json', import.meta.url))).version, Node: process.version.slice(1), Redis: redisVersion() }
   for (const name of VERSIONS) versions[name] = versionOf(name)
-  const found = { date: new Date().toISOString().slice(0, 10), machine: { ...machine(), 'load before': load }, versions, members: MEMBERS, rate: RATE, results }
+  const found = { date: new Date().toISOString().slice(0, 10), machine: { ...machine(), 'load before': load }, versions, members: MEMBERS, rate: RATE, rounds, results }
   writeFileSync(PAGE, withSection(readFileSync(PAGE, 'utf8'), section(found)))
 } else {
   console.log('docs/reliability.md is written by a whole run only.')

@@ -4,7 +4,7 @@ const BEGIN = '<!-- npm run test:hostile writes from here -->'
 const END = '<!-- to here -->'
 
 /** The part of docs/reliability.md that is about attacks, from what one run of them has found. */
-export function section ({ date, machine, versions, members, rate, results }) {
+export function section ({ date, machine, versions, members, rate, rounds, results }) {
   const missed = results.flatMap(({ what, outcomes }) => outcomes.rooms.failures.map(failure => [what, failure]))
   const unknown = results.filter(({ outcomes }) => outcomes.rooms.verdict === 'unknown').length
   return `${BEGIN}
@@ -23,9 +23,10 @@ ${table(['version', ''], Object.entries(versions))}
 - How the attackers' sockets ended: the close code, \`HTTP\` and a status before the upgrade, \`cut\` where the connection was ended without
   a word, \`open\` where it was not, within 7 s.
 - What each of them held, when the attack had done what it does: of the server's memory, after garbage collection.
-- The members' p99: within how many milliseconds 99 of 100 messages came, before the attack and while it lasted; the lowest of up to
-  three rounds, each by itself, since what else the machine does only adds. A \`?\` stands where it was above 15 ms without any
-  attack: the machine had too much else to do, and nothing can be said.
+- The members' p99: within how many milliseconds 99 of 100 messages came, before the attack and while it lasted. ${rounds === 1
+    ? 'There was one round; more, which is the default, are better where the machine has other things to do.'
+    : `The lowest of up to ${rounds} rounds counts, each by itself, since what else the machine does only adds.`}
+  A \`?\` stands where it was above 15 ms without any attack: the machine had too much else to do, and nothing can be said.
 
 ${table(['attack', 'Socket.IO', 'held each', 'p99, ms', 'fastify-rooms', 'held each', 'p99, ms'], results.map(({ id, what, count, outcomes }) => [
     `${id}: ${count.toLocaleString('en')} × ${what.replace(/,$/, '')}`, ...cells(outcomes.socketio), ...cells(outcomes.rooms)
