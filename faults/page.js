@@ -1,13 +1,18 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { machine, versionOf } from '../bench/machine.js'
 import { table } from '../bench/tables.js'
+import { sectionOf, withSection } from '../hostile/section.js'
 import { contenders } from './contenders.js'
 import { overview, resultTable } from './tables.js'
 
 const VERSIONS = ['fastify', '@fastify/websocket', 'ws', 'ioredis', 'socket.io', '@socket.io/redis-adapter', '@socket.io/redis-streams-adapter']
 
+const PAGE = new URL('../docs/reliability.md', import.meta.url)
+
+/** What `npm run test:hostile` has written there stays. */
 export async function writePage (run) {
-  await writeFile(new URL('../docs/reliability.md', import.meta.url), page(run))
+  const attacks = sectionOf(await readFile(PAGE, 'utf8'))
+  await writeFile(PAGE, attacks === '' ? page(run) : withSection(page(run), attacks))
 }
 
 function page ({ results, seed, ours, redis, minutes, load }) {

@@ -20,9 +20,10 @@ export class ServerProcess {
   #expected = false
   #words = ''
 
-  constructor (name, file, wanted) {
+  /** @param flags for Node; those of this process are none of its business */
+  constructor (name, file, wanted, flags = []) {
     this.name = name
-    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(wanted)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(wanted)], { execArgv: flags, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     keep(this.#process)
     this.#process.stderr.on('data', words => { this.#words = (this.#words + words).slice(-LAST_WORDS) })
     this.#process.on('message', message => this.#heard(message))

@@ -214,6 +214,14 @@ function resolveRoute (sources: readonly RoomSource[], several: boolean, own: Gi
   }
 }
 
+/**
+ * In how many pieces a message may arrive. What `ws` keeps of each is 190 bytes, even if it is of one; and no network cuts a
+ * message into smaller ones than 512, since 536 is what every host must take at once (RFC 9293 §3.7.1).
+ */
+function chunksOf (maxPayload: number): number {
+  return Math.max(128, Math.ceil(maxPayload / 512))
+}
+
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */
 export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout, perMessageDeflate }: ResolvedOptions): WebsocketPluginOptions {
   for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate', 'maxPendingAutoPongs']) {
@@ -223,7 +231,7 @@ export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTi
   return {
     ...websocket,
     options: {
-      maxBufferedChunks: 1_024,
+      maxBufferedChunks: chunksOf(maxPayload),
       ...websocket?.options,
       maxPayload,
       maxFragments,

@@ -7,7 +7,11 @@ import { serve, wanted } from '../server.js'
 
 const verify = createVerifier({ key: SECRET, algorithms: ['HS256'] })
 
-export async function startSocketIo (options) {
+/**
+ * @param more what else the server can be asked, by its HTTP server
+ * @param handle adds what a client's events do
+ */
+export async function startSocketIo (options, { more = () => ({}), handle = () => {} } = {}) {
   const http = createServer()
   const io = new Server(http, {
     transports: ['websocket'],
@@ -24,6 +28,7 @@ export async function startSocketIo (options) {
     }
   })
   io.on('connection', async socket => {
+    handle(socket)
     if (socket.recovered) return
     await socket.join(socket.handshake.auth.room)
     socket.emit('ready')
@@ -40,6 +45,7 @@ export async function startSocketIo (options) {
     },
     members: () => io.of('/').sockets.size,
     stats: () => ({}),
-    close: () => io.close()
+    close: () => io.close(),
+    ...more(http)
   })
 }

@@ -6,6 +6,7 @@ import { Writable } from 'node:stream'
 import type { Test } from 'tap'
 import fastifyRooms from '../../index.js'
 import type { RoomRouteOptions, RoomsOptions } from '../../index.js'
+import { keepLine } from './logs.js'
 
 export interface TestApp {
   app: FastifyInstance
@@ -57,6 +58,7 @@ export async function buildApp ({ rooms, route, fastify, jwt, before, setup }: S
   const stream = new Writable({
     write (line, _encoding, callback) {
       logs.push(JSON.parse(line))
+      keepLine(line)
       callback()
     }
   })

@@ -13,11 +13,11 @@ export const dependencies = {
     if (length > MAX_DEPENDENCIES) throw new Error(`${length} dependencies are too many, ${MAX_DEPENDENCIES} is the limit: what is only for development belongs into devDependencies`)
   },
 
-  'every ws that users get has the limits on fragments and buffered chunks' () {
+  'C20: every ws that users get has the limits on fragments and buffered chunks' () {
     atLeast('ws', '8.21.1', ({ dev }) => dev !== true)
   },
 
-  'every fast-jwt checks tokens as it should' () {
+  'C20: every fast-jwt checks tokens as it should' () {
     atLeast('fast-jwt', '6.3.1')
   },
 

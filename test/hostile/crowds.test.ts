@@ -1,0 +1,4 @@
+import t from 'tap'
+import { besiege } from './siege.js'
+
+besiege(t, 'crowds')
