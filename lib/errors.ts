@@ -1,4 +1,5 @@
 import createError from '@fastify/error'
+import { InvalidContract, InvalidRoom } from './naming-errors.js'
 
 /**
  * Every error of fastify-rooms. The codes are part of the API; each message says what to do.
@@ -27,10 +28,7 @@ export const errors = {
     "The route '%s' checks tokens with request.jwtVerify(), which does not exist. Register @fastify/jwt, or pass an `authenticate` hook of your own, or `authenticate: false` for a room that is open to all."
   ),
 
-  FST_ROOMS_INVALID_CONTRACT: createError(
-    'FST_ROOMS_INVALID_CONTRACT',
-    "The contract of the rooms '%s' cannot be used: %s.", 500, TypeError
-  ),
+  FST_ROOMS_INVALID_CONTRACT: InvalidContract,
 
   // fastify-rooms/asyncapi: the document cannot be made, or not in this form.
   FST_ROOMS_ASYNCAPI_SCHEMA: createError(
@@ -47,10 +45,7 @@ export const errors = {
   ),
 
   // Sending: the call that made the mistake, or met the fault, is rejected.
-  FST_ROOMS_INVALID_ROOM: createError(
-    'FST_ROOMS_INVALID_ROOM',
-    'A room name is a string of 1 to 128 letters, digits and _ - . : / @ % ~ + =, not %s. Encode other text with encodeURIComponent().', 500, TypeError
-  ),
+  FST_ROOMS_INVALID_ROOM: InvalidRoom,
   FST_ROOMS_INVALID_MESSAGE: createError(
     'FST_ROOMS_INVALID_MESSAGE',
     'A message is { command, data }: %s', 500, TypeError
