@@ -135,5 +135,5 @@ export function openLink (settings: Settings, host: LinkHost): Link {
   }
 
   open()
-  return { send, check: doubted => liveness?.check(doubted), close }
+  return { send, check: doubted => over ? undefined : liveness?.check(doubted), close }
 }
