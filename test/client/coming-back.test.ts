@@ -144,7 +144,7 @@ t.test('whoever may come again gets a fresh token each time', async t => {
 
 t.test('a token that expires on the open socket is replaced at once', async t => {
   const { url, token, app } = await createApp(t)
-  const lives = [1, 3_600]
+  const lives = [2, 3_600]
   const follower = follow(t, 'cdr', { url, token: () => token({ sub: 'jeanne' }, { expiresIn: lives.shift() }) })
   await follower.reaches('connected')
   t.strictSame(await follower.reaches('waiting'), { code: 4419, delay: 0 })
