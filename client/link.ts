@@ -109,7 +109,7 @@ export function openLink (settings: Settings, host: LinkHost): Link {
   const connected = (keepAlive: unknown): void => {
     clearTimeout(timer)
     const half = settings.pongTimeout / 2
-    liveness = watchOver((typeof keepAlive === 'number' ? keepAlive : 25_000) + half, half, () => send('{"command":"WSPing"}'), () => end(1006))
+    liveness = watchOver((Number(keepAlive) || 25_000) + half, half, () => send('{"command":"WSPing"}'), () => end(1006))
   }
 
   const refresh = async (): Promise<void> => {
@@ -118,7 +118,7 @@ export function openLink (settings: Settings, host: LinkHost): Link {
     try {
       const fresh = await fetchToken()
       if (over) return
-      if (fresh === token) throw new RoomsError('SAME_TOKEN', 'The token is about to expire, and `token` returned it again')
+      if (fresh === token) throw new RoomsError('SAME_TOKEN', '`token` returned the one that is about to expire')
       token = fresh
       send(JSON.stringify({ token, id: REFRESH }))
     } catch (error) {

@@ -29,7 +29,7 @@ export function watchOver (quiet: number, answer: number, ask: () => void, dead:
   }
   const check = (doubted = false): void => {
     if (asked) return
-    const left = heardAt + quiet - Date.now()
+    const left = quiet - Math.abs(Date.now() - heardAt) // this clock goes on in sleep, and may be set back
     if (left > 0 && !doubted) return after(left, check)
     asked = true
     ask()

@@ -52,7 +52,7 @@ export function createOutbox (settings: Settings): Outbox {
       const id = prefix + count++
       const text = JSON.stringify({ command, data, id, room: typeof room === 'object' ? room.name : room })
       if (closed || (write === undefined && !waits)) throw absence()
-      if (new TextEncoder().encode(text).length > settings.maxPayload) throw new RoomsError('TOO_LARGE', `The command is longer than ${settings.maxPayload} bytes`)
+      if (new TextEncoder().encode(text).length > settings.maxPayload) throw new RoomsError('TOO_LARGE', `Longer than ${settings.maxPayload} bytes`)
       if (!isFree() && queue.size >= settings.maxQueued) throw new RoomsError('QUEUE_FULL', `${settings.maxQueued} commands wait already`)
       signal?.throwIfAborted()
       let timer: ReturnType<typeof setTimeout> | undefined
@@ -82,7 +82,7 @@ export function createOutbox (settings: Settings): Outbox {
     away (forGood = false) {
       closed = forGood
       write = undefined
-      for (const call of sent.values()) call.reject(new RoomsError('LOST', 'The connection ended before the reply came', true))
+      for (const call of sent.values()) call.reject(new RoomsError('LOST', 'The connection ended before the reply', true))
       for (const call of queue.values()) if (closed || !call.waits) call.reject(absence())
     },
 

@@ -30,7 +30,7 @@ export function createRoom (name: string | undefined, settings: Settings): RoomC
   const refused = new Set<string | undefined>()
   let state: State | undefined
   let link: Link
-  /** When the last connection was made. */
+  /** When the last connection was made, by a clock that nobody sets. */
   let connectedAt: number | undefined
   /** Attempts that have failed since a connection has lasted. */
   let attempts = 0
@@ -76,7 +76,7 @@ export function createRoom (name: string | undefined, settings: Settings): RoomC
     if (verdict === 'final' || (verdict === 'token' && refused.size > 0)) return finish({ code })
     if (verdict === 'token') refused.add(token)
     part()
-    const now = Date.now()
+    const now = performance.now()
     if (state === 'connected' && now - connectedAt! >= settings.stableAfter) attempts = 0
     const delay = delayFor(verdict, attempts++, settings)
     patient = verdict === 'later'
@@ -87,20 +87,20 @@ export function createRoom (name: string | undefined, settings: Settings): RoomC
   const wait = (until: number): void => {
     due = until
     clearTimeout(timer)
-    timer = setTimeout(() => { if (isOnline()) attempt() }, due - Date.now())
+    timer = setTimeout(() => { if (isOnline()) attempt() }, due - performance.now())
   }
 
   /** The network has changed, or somebody looks: what may have been late is looked at now. */
   const stirred = (moved: boolean): void => {
     link.check(moved)
     // All that were on one network come back with it in the same instant, too.
-    const soon = Date.now() + delayFor('soon', 0, settings)
+    const soon = performance.now() + delayFor('soon', 0, settings)
     if (state === 'waiting') wait(patient ? Math.max(due, soon) : soon)
   }
 
   const finish = (details: StateDetails): void => {
     const { code, error } = details
-    ending = error ?? (code === undefined || code === 1000 ? undefined : new RoomsError('ENDED', `The server has closed the room with ${code}`, false, code))
+    ending = error ?? (code === undefined || code === 1000 ? undefined : new RoomsError('ENDED', `The server closed the room with ${code}`, false, code))
     unwatch()
     part(true)
     become('closed', { ...details, ...ending && { error: ending } })
@@ -134,7 +134,7 @@ export function createRoom (name: string | undefined, settings: Settings): RoomC
       else stand(positions, room, objectIn(standings[room]))
     }
     if (status === 'connected') {
-      connectedAt = Date.now()
+      connectedAt = performance.now()
       refused.clear()
       outbox.open(from.send)
       become(status, { connection: String(connection) })

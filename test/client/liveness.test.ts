@@ -90,6 +90,17 @@ t.test('a page that is looked at again asks only if it has heard nothing for too
   t.strictSame(await peer.next(), { command: 'WSPing' })
 })
 
+t.test('a clock that is set back hides no silence', async t => {
+  const page = new Page(t)
+  const server = await startCounterpart(t)
+  const follower = follow(t, 'cdr', { url: server.url, token: () => 'abc' })
+  const { peer } = await server.admitted()
+  await follower.reaches('connected')
+  t.intercept(Date, 'now', { value: () => performance.timeOrigin + performance.now() - 3_600_000, configurable: true })
+  page.tell('visibilitychange')
+  t.strictSame(await peer.next(), { command: 'WSPing' })
+})
+
 t.test('without a network, nothing is tried until there is one', async t => {
   const page = new Page(t)
   const server = await startCounterpart(t)
