@@ -39,7 +39,7 @@ t.test('one that answers is left alone, however quiet it is otherwise', async t 
     peer.send(pings === 1 ? { command: 'UPDATE', data: 'anything will do' } : { command: 'WSPong' })
   }
   await peer.closed // the fourth one is not answered
-  t.match(follower.told.at(-1), ['state', 'waiting', { code: 1006 }])
+  t.match(await follower.reaches('waiting'), { code: 1006 })
 })
 
 t.test('an interval that no timer can take is no reason to ask all the time', async t => {

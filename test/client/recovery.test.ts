@@ -101,6 +101,17 @@ t.test('whoever comes in anew is sent a snapshot, and does not say where it stoo
   t.match(process.app.ws.stats(), { recovered: 0, unrecovered: 0 })
 })
 
+t.test('coming in anew while it connects is one more attempt, and no other state', async t => {
+  const server = await startCounterpart(t)
+  const follower = follow(t, 'cdr', { url: server.url, token: () => 'abc' })
+  const first = await server.peer()
+  follower.room.rejoin()
+  await first.closed
+  await server.admitted()
+  await follower.until(() => follower.news.length === 1)
+  t.strictSame(follower.told.map(([event, state]) => [event, state]), [['state', 'connected'], ['resync', { room: 'cdr', reason: 'new' }]])
+})
+
 t.test('a socket that was left for another says nothing more', async t => {
   const server = await startCounterpart(t)
   const follower = follow(t, 'cdr', { url: server.url, token: () => 'abc' })
