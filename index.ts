@@ -2,14 +2,17 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
 import type { Message, Room, RoomsOptions, SendOptions } from './types/index.js'
+import { Admission } from './lib/admission.js'
 import { createBroker } from './lib/brokers/create.js'
 import { nameOf } from './lib/contract.js'
+import { Door } from './lib/door.js'
 import { drain, Upgrades } from './lib/drain.js'
 import { errors } from './lib/errors.js'
 import { untrustedJson } from './lib/json.js'
 import { compressFrom, historyOf, resolveOptions } from './lib/options.js'
 import { decorateReply } from './lib/reply.js'
 import { Addresses } from './lib/address.js'
+import { userNamed } from './lib/revocation.js'
 import { RoomTable } from './lib/rooms.js'
 import { createRoutes, websocketOptions } from './lib/boot.js'
 import { reportTo } from './lib/report.js'
@@ -33,7 +36,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const serializers = new Serializers(app, options)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log, serializers, parse)
-  const routes = createRoutes(app, sockets, options, addresses, serializers)
+  const door = new Door(new Admission(options, () => sockets.handshakes.full), counters, log, options.maxAuthPayload)
+  const routes = createRoutes(app, sockets, options, addresses, serializers, door)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
 
@@ -43,10 +47,14 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     sendToRoom: (room: string | Room, message: Message, options?: SendOptions) => table.sender.send(room, message, options),
     count: room => table.count(nameOf(room)),
     history: (room, options) => table.history(nameOf(room), options?.since, options?.limit),
+    disconnectUser: async (userId, options) => await table.revocations.revoke({ user: userNamed(userId) }, options),
+    removeFromRoom: async (room, userId, options) => await table.revocations.revoke({ room: nameOf(room), user: userNamed(userId) }, options),
+    closeRoom: async (room, options) => await table.revocations.revoke({ room: nameOf(room) }, options),
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
       waiting: sockets.handshakes.waiting,
+      revocations: table.revocations.size,
       ...table.totals(),
       ...counters.snapshot()
     })
@@ -54,7 +62,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
 
   // How it lives and ends. Our preClose and onRoute come before those of @fastify/websocket.
   app.addHook('onRoute', routes.onRoute)
-  app.addHook('onReady', async () => { table.start() })
+  app.addHook('onReady', async () => { table.start(revocation => sockets.evict(revocation)) })
   app.addHook('preClose', async () => { await drain(options, sockets, requests, table, upgrades) })
   app.addHook('onClose', async () => {
     sockets.close()
@@ -62,8 +70,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   })
   await app.register(fastifyWebsocket, websockets)
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.ws) routes.keepReply(request, reply)
-    else requests.enter(reply)
+    if (request.ws) return routes.onUpgrade(request, reply, done)
+    requests.enter(reply)
     done()
   })
   upgrades.watch(options.websocket?.options?.server ?? app.server, app.websocketServer)
@@ -89,6 +97,6 @@ export default fastifyRooms
 export { fastifyRooms as 'module.exports' }
 
 export type * from './types/index.js'
-export type { Appended, Broker, BrokerEvents, BrokerHistory, Entry, Range } from './lib/brokers/broker.js'
+export type { Appended, Broker, BrokerEvents, BrokerHistory, BrokerRecords, Entry, Kept, Range } from './lib/brokers/broker.js'
 export { defineRoom, withTypeProvider } from './lib/contract.js'
 export { MemoryBroker, MemoryBus } from './lib/brokers/memory.js'

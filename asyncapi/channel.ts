@@ -34,6 +34,19 @@ const INFORMATION = ['connected', 'resync', 'epoch']
 const MOVING = ['joined', 'left']
 const ENDS = Object.values(CAUSES).flatMap(({ status }) => status ?? [])
 
+const DOORS = {
+  token: 'The first frame of a client is its token; nothing else comes before the server has answered it with `connected`.',
+  upgrade: 'The token comes with the upgrade; no frame is waited for, and the first one of the server is `connected`.'
+} as const
+
+export type Scheme = keyof typeof DOORS
+
+/** Undefined where it is open to all. */
+export function schemeOf ({ route: { authenticate } }: Served): Scheme | undefined {
+  if (authenticate === false) return undefined
+  return authenticate === 'upgrade' ? 'upgrade' : 'token'
+}
+
 /** One route is one channel: an address to connect to, and all that goes over the socket then, in both directions. */
 export class Channel {
   readonly #served: Served
@@ -41,7 +54,8 @@ export class Channel {
   readonly #key: string
   readonly #messages: Record<string, MessageObject> = {}
   readonly #messageNames = new Names()
-  readonly #guarded: boolean
+  /** By which its users say who they are. */
+  readonly #scheme: Scheme | undefined
   readonly #schema: RouteSchema
 
   constructor (served: Served, into: Describing) {
@@ -49,7 +63,7 @@ export class Channel {
     this.#served = served
     this.#into = into
     this.#key = into.names.take(address.slice(1).replaceAll('/', '.'))
-    this.#guarded = served.route.authenticate !== false
+    this.#scheme = schemeOf(served)
     this.#schema = served.options.schema ?? {}
     const { summary, tags } = this.#schema
     const said = this.#rooms()
@@ -81,9 +95,7 @@ export class Channel {
   }
 
   #description (sentences: string[]): string {
-    const door = this.#guarded
-      ? 'The first frame of a client is its token; nothing else comes before the server has answered it with `connected`.'
-      : 'It is open to all: no token is waited for.'
+    const door = this.#scheme === undefined ? 'It is open to all: no token is waited for.' : DOORS[this.#scheme]
     const words = this.#served.route.dialect() === undefined ? [] : ['The application has a codec of its own: frames mean what stands here, and may look different.']
     return [...this.#schema.description === undefined ? [] : [this.#schema.description], [...sentences, door, ...words].join(' ')].join('\n\n')
   }
@@ -115,7 +127,7 @@ export class Channel {
     const { route, rooms, contracts } = this.#served
     const statuses = [...INFORMATION, ...this.#served.several ? MOVING : [], ...ENDS]
     const [status, error, ping, pong] = [this.#message(statusFrame(statuses)), this.#message(ERROR), this.#message(PING), this.#message(PONG)]
-    if (this.#guarded) {
+    if (this.#scheme === 'token') {
       const token = this.#message(TOKEN)
       this.#operation('receive', 'enter', 'Says who it is', [token], { messages: [status], security: false })
     }
@@ -162,7 +174,7 @@ export class Channel {
       channel,
       title: name,
       summary,
-      ...security && this.#guarded && { security: [{ $ref: '#/components/securitySchemes/token' }] },
+      ...security && this.#scheme !== undefined && { security: [{ $ref: `#/components/securitySchemes/${this.#scheme}` }] },
       messages,
       ...replies !== undefined && { reply: { channel, messages: replies } }
     }

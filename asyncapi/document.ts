@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { servedBy } from '../lib/served.js'
 import type { Served } from '../lib/served.js'
-import { Channel } from './channel.js'
+import { Channel, schemeOf } from './channel.js'
 import type { Describing } from './channel.js'
 import { CLOSES, closesTable } from './closes.js'
 import { Names } from './names.js'
@@ -17,10 +17,16 @@ const TOKEN_SCHEME = {
   description: 'The token is **not sent in a header**: it is the first frame of the socket, `{"token":"…"}`, without `Bearer`. What is done with it is what would be done with the same token in an `Authorization` header.'
 }
 
+const UPGRADE_SCHEME = {
+  type: 'http',
+  scheme: 'bearer',
+  description: 'The token comes with the upgrade: in the `Authorization` header, or, from a browser, among the subprotocols, `[\'rooms.v1\', \'bearer.<token>\']`, of which `rooms.v1` is answered. The application may also take a cookie.'
+}
+
 const PROTOCOL = `## How it works
 
 Connect to the address of a channel as a WebSocket. Every frame is a text frame that holds one JSON object. Unless the channel is
-open to all, the first one is the client's token. Ignore commands, statuses and keys that you do not know: there may be more.
+open to all, or the token comes with the upgrade, the first one is the client's token. Ignore commands, statuses and keys that you do not know: there may be more.
 
 ## How sockets end
 `
@@ -43,8 +49,8 @@ export function documentOf (app: FastifyInstance, { asyncapi, transform, transfo
   }
   const routes = servedBy(app).filter(isDescribed)
   for (const served of routes) new Channel(served, into) // eslint-disable-line no-new
-  const guarded = routes.some(({ route }) => route.authenticate !== false)
-  const schemes = { ...guarded && { token: TOKEN_SCHEME }, ...securitySchemes }
+  const used = new Set(routes.map(schemeOf))
+  const schemes = { ...used.has('token') && { token: TOKEN_SCHEME }, ...used.has('upgrade') && { upgrade: UPGRADE_SCHEME }, ...securitySchemes }
 
   const asyncapiObject: AsyncapiDocument = {
     asyncapi: VERSION,

@@ -37,9 +37,9 @@ export class Field {
 
   /**
    * Starts processes under these names. Each reaches one Redis through a proxy of its own, several directly.
-   * @param wanted what they are given in addition; `direct` spares the proxy
+   * @param wanted what they are given in addition; `direct` spares the proxy, `absent` is where there is no Redis yet
    */
-  async serve (names, { direct = false, ...wanted } = {}) {
+  async serve (names, { direct = false, absent = false, ...wanted } = {}) {
     await Promise.all(names.map(async name => {
       const redis = { ...this.topology.redis, ...wanted.redis }
       if (redis.port !== undefined && !direct) {
@@ -50,6 +50,8 @@ export class Field {
       this.#all.push(server)
       this.#processes.set(name, server)
       await server.ready()
+      // It listens without waiting for Redis, and would serve its own members alone until it has it.
+      if (this.contender.ours && !absent) await until(async () => (await server.ask('stats')).broker === 'up')
     }))
   }
 

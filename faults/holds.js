@@ -8,7 +8,8 @@ const CLAIM = 2_000
 /**
  * What has to hold for one of ours in a scenario, and does not, in sentences.
  * @param must what is particular to the scenario:
- * `lossy` where Redis itself lost messages, so that they can only be told of; `resumed` and `pause` in milliseconds;
+ * `lossy` where Redis itself lost messages, so that they can only be told of; `told` how many may be told of, also in rooms
+ * without history; `resumed` and `pause` in milliseconds;
  * `epochs` how many notices of a new epoch there may be; `claim` in which time a send settles;
  * `redirected` where a node of a Cluster may have put one message behind the next; `lag` how late timers were, in milliseconds
  */
@@ -30,6 +31,7 @@ export function failuresOf (verdict, must, { history }) {
     if (!(claim in CLAIMS)) failures.push(`${count} sends failed with ${claim}`)
   }
   atMost(verdict.away, 0, 'members that did not come back')
+  if (must.told !== undefined) atMost(verdict.told, must.told, 'lost and told')
   if (history) {
     if (must.lossy !== true) {
       atMost(verdict.told, 0, 'lost, though Redis had them')

@@ -81,6 +81,8 @@ export function judge (record: FaultRecord): Verdict
 export interface Must {
   /** Redis itself has lost messages, so that they can only be told of. */
   lossy?: boolean
+  /** How many messages may be lost and told of, in any room. */
+  told?: number
   /** Milliseconds from the end of a fault until another process is heard again. */
   resumed?: number
   /** Milliseconds without another process. */

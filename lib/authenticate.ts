@@ -8,7 +8,7 @@ import type { Cause } from './protocol.js'
 /** What `authenticate` is by default. `extractToken` comes before cookies and before an `extractToken` of the application. */
 export type DefaultAuthenticate = 'jwt'
 
-type WithUser = FastifyRequest & {
+export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object): Promise<User>
   server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
@@ -75,7 +75,7 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
  * it makes a new one for each call with options of its own. An application that looks in cookies, or elsewhere, is told
  * where to look. It may also put the user under another name than `user`, and hands it back whatever the name.
  */
-async function verify (request: WithUser, token: string): Promise<User> {
+export async function verify (request: WithUser, token: string): Promise<User> {
   const { headers } = request.raw
   const { authorization } = headers
   headers.authorization = `Bearer ${token}`

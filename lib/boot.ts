@@ -1,10 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRouteHookHandler, RouteOptions as FastifyRouteOptions } from 'fastify'
+import type {
+  FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, onRouteHookHandler, preHandlerAsyncHookHandler, preHandlerHookHandler, RouteOptions as FastifyRouteOptions
+} from 'fastify'
 import type { WebsocketHandler, WebsocketPluginOptions } from '@fastify/websocket'
 import type { Room, RoomContract, RoomRouteOptions, RoomSource } from '../types/index.js'
 import { isContract, isRoom, nameOf } from './contract.js'
+import { Checks } from './checks.js'
 import type { Dialect } from './dialect.js'
+import type { Door } from './door.js'
 import { errors } from './errors.js'
 import { checkRouteOptions, invalid } from './options.js'
+import { originCheck } from './origin.js'
+import type { OriginCheck } from './origin.js'
 import type { ResolvedOptions } from './options.js'
 import { checkRoomName } from './name.js'
 import type { Addresses } from './address.js'
@@ -13,34 +19,42 @@ import { connectionOf, onError } from './route.js'
 import type { Sockets } from './route.js'
 import { servedBy } from './served.js'
 import type { Serializers } from './serializers.js'
+import { answering } from './subprotocol.js'
+import { decorateUpgrades } from './upgrade.js'
 import { validated } from './validate.js'
 
 /** Of all kinds of routes. */
 type GivenOptions = RoomRouteOptions & { commands?: Record<string, unknown> | undefined, contracts?: readonly unknown[] | undefined }
 
 /** What a route was made of. */
-interface Origin {
+interface Source {
   readonly sources: readonly RoomSource[]
 }
+
+/** Of a route's `config`, where it is found before any hook of the application has run. */
+const kRoute = Symbol('fastify-rooms.route')
 
 const kReply = Symbol('fastify-rooms.reply')
 type ReplyingRequest = FastifyRequest & { [kReply]: FastifyReply }
 
-const HOOKS = ['authenticate', 'authorize', 'userId', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
+const HOOKS = ['authenticate', 'authorize', 'userId', 'issuedAt', 'expiresAt', 'snapshot', 'onJoin', 'onLeave', 'onError'] as const
 
 /** The routes that lead to rooms, and the checks that catch a mistake in one before the application starts. */
-export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, serializers: Serializers) {
-  const routes = new WeakMap<object, Route & Origin>()
+export function createRoutes (app: FastifyInstance, sockets: Sockets, options: ResolvedOptions, addresses: Addresses, serializers: Serializers, door: Door) {
+  const routes = new WeakMap<object, Route & Source>()
+  const origins = options.origins && originCheck(options.origins)
+  const checks = new Checks(app.log.child({ module: 'fastify-rooms' }))
   const unchecked: Array<{ route: Route, url: string, instance: FastifyInstance }> = []
 
   // `authenticate` needs a reply, which @fastify/websocket does not hand to handlers.
   app.decorateRequest<FastifyReply | null, symbol>(kReply, null)
+  decorateUpgrades(app)
 
   app.addHook('onReady', async () => {
     // Only now: @fastify/jwt may be registered after the route.
     for (const { route, url, instance } of unchecked) {
       for (const contract of route.contracts) serializers.compile(contract)
-      if (route.authenticate === 'jwt' && !instance.hasRequestDecorator('jwtVerify')) throw new errors.FST_ROOMS_NO_JWT(url)
+      checks.check(route, url, instance)
     }
   })
 
@@ -49,11 +63,13 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     const sources = (Array.isArray(rooms) ? rooms : [rooms]) as readonly RoomSource[]
     const several = Array.isArray(rooms)
     const dialect = several ? () => undefined : () => dialectTo(sources[0] as RoomSource, addresses)
-    const route = { ...resolveRoute(sources, several, own, options), dialect }
+    const route = { ...resolveRoute(sources, several, own, options, origins), dialect }
     for (const contract of route.contracts) addresses.meet(contract)
     declare(sources, several, own, addresses)
-    const handler: WebsocketHandler = (socket, request) => {
-      sockets.serve(route, socket, request, (request as ReplyingRequest)[kReply])
+    const handler: WebsocketHandler = (socket, request: FastifyRequest & { [kReply]?: FastifyReply | null }) => {
+      const reply = request[kReply] as FastifyReply
+      request[kReply] = null // who keeps the request need not keep all that
+      sockets.serve(route, socket, request, reply)
     }
     routes.set(handler, route)
     return handler
@@ -64,13 +80,31 @@ export function createRoutes (app: FastifyInstance, sockets: Sockets, options: R
     if (route === undefined) return
     if (options.websocket !== true && options.wsHandler === undefined) throw new errors.FST_ROOMS_NOT_WEBSOCKET(options.url)
     for (const room of route.sources) if (isContract(room)) checkParameters(room, options.url)
+    options.config = { ...options.config, [kRoute]: route } as typeof options.config & object
+    if (route.authenticate === 'upgrade') options.preHandler = [options.preHandler ?? [], authenticating(route, door)].flat() as preHandlerHookHandler[]
     unchecked.push({ route, url: options.url, instance: this })
     servedBy(app).push({
       url: options.url, options, instance: this, route, rooms: route.sources, contracts: route.contracts, several: route.several, history: name => addresses.of(name).history
     })
   }
 
-  return { manageWebsocket, onRoute, keepReply: (request: FastifyRequest, reply: FastifyReply) => { (request as ReplyingRequest)[kReply] = reply } }
+  /** Ahead of all hooks of an upgrade, which may lead elsewhere. */
+  function onUpgrade (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    const route = (request.routeOptions.config as { [kRoute]?: Route } | undefined)?.[kRoute]
+    if (route === undefined) {
+      done()
+      return
+    }
+    (request as ReplyingRequest)[kReply] = reply
+    door.enter(route, request, reply, done)
+  }
+
+  return { manageWebsocket, onRoute, onUpgrade }
+}
+
+/** The last of the hooks, so that those of the application come first. A route may also answer requests that are no upgrades. */
+function authenticating (route: Route, door: Door): preHandlerAsyncHookHandler {
+  return async (request, reply) => request.ws ? await door.authenticate(route, request, reply) : undefined
 }
 
 /** Without context takeover, and with one window for all, a message is compressed once and not once for each member. */
@@ -158,7 +192,7 @@ function taking (contract: RoomContract, name: string, handlers: unknown): Taker
   return Object.keys(defined).length === 0 ? [] : [{ contract, handlers: given as Taker['handlers'] }]
 }
 
-function resolveRoute (sources: readonly RoomSource[], several: boolean, own: GivenOptions, options: ResolvedOptions): Omit<Route, 'dialect'> & Origin {
+function resolveRoute (sources: readonly RoomSource[], several: boolean, own: GivenOptions, options: ResolvedOptions, origins: OriginCheck | undefined): Omit<Route, 'dialect'> & Source {
   if (sources.length > options.maxRooms) invalid('maxRooms', `(${options.maxRooms}) is less than the ${sources.length} rooms of a route`)
   if (own.contracts !== undefined && !several) invalid('contracts', 'needs a route whose sockets may be in several rooms. Give manageWebsocket() an array')
   const contracts = contractsOf(sources, own.contracts ?? [])
@@ -173,6 +207,8 @@ function resolveRoute (sources: readonly RoomSource[], several: boolean, own: Gi
     contracts,
     takers: takersOf(contracts, several, own.commands),
     own: { ...own.authorize !== undefined && { authorize: own.authorize }, ...own.snapshot !== undefined && { snapshot: own.snapshot } },
+    origins: own.origins === undefined ? origins : originCheck(own.origins),
+    cookies: false,
     authenticate: 'jwt',
     ...Object.fromEntries(hooks)
   }
@@ -180,12 +216,22 @@ function resolveRoute (sources: readonly RoomSource[], several: boolean, own: Gi
 
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */
 export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout, perMessageDeflate }: ResolvedOptions): WebsocketPluginOptions {
-  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate']) {
-    if (websocket?.options !== undefined && name in websocket.options) invalid(`websocket.options.${name}`, `is set by the option ${name} of fastify-rooms`)
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate', 'maxPendingAutoPongs']) {
+    if (websocket?.options === undefined || !(name in websocket.options)) continue
+    invalid(`websocket.options.${name}`, name === 'maxPendingAutoPongs' ? 'is set by fastify-rooms, as docs/limits.md says' : `is set by the option ${name} of fastify-rooms`)
   }
   return {
     ...websocket,
-    options: { maxBufferedChunks: 1_024, ...websocket?.options, maxPayload, maxFragments, closeTimeout, perMessageDeflate: perMessageDeflate !== false && SHARED_DEFLATE } as never,
+    options: {
+      maxBufferedChunks: 1_024,
+      ...websocket?.options,
+      maxPayload,
+      maxFragments,
+      closeTimeout,
+      maxPendingAutoPongs: 60,
+      perMessageDeflate: perMessageDeflate !== false && SHARED_DEFLATE,
+      handleProtocols: answering(websocket?.options?.handleProtocols as never)
+    } as never,
     // For sockets of rooms it is called only where the application listens to errors, too: see `listen`.
     errorHandler (error, socket, request, reply) {
       if (connectionOf(socket) !== undefined) onError.call(socket, error)

@@ -175,8 +175,13 @@ export class Commands {
     if (error instanceof Mismatch) return new errors.FST_ROOMS_INVALID_COMMAND(error.message)
     const { statusCode } = (error ?? {}) as { statusCode?: unknown }
     if (error instanceof Error && typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return error
-    this.#failed(room, error)
+    if (!this.#hasStopped(error)) this.#failed(room, error)
     return error instanceof errors.FST_ROOMS_COMMAND_TIMEOUT ? error : new errors.FST_ROOMS_COMMAND_FAILED()
+  }
+
+  /** Whether a handler has done what its signal is for: the client has left, and that is no fault of anybody. */
+  #hasStopped (error: unknown): boolean {
+    return this.#work?.controller.signal.aborted === true && error instanceof Error && error.name === 'AbortError'
   }
 }
 

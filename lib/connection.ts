@@ -1,8 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Connection, JoinOptions, Message, Room, RoomContract, User } from '../types/index.js'
 import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
+import { Bucket } from './bucket.js'
+import type { Rate } from './bucket.js'
 import type { Commands } from './commands.js'
 import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
@@ -12,6 +15,7 @@ import type { Memberships } from './memberships.js'
 import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Serializers } from './serializers.js'
+import type { Session } from './session.js'
 import type { Counters, End } from './stats.js'
 import { frame, sizeOf, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
@@ -20,12 +24,14 @@ export interface ConnectionLimits {
   perMessageDeflate: unknown
   maxBuffered: number
   maxMessage: number
-  messageRate: number
 }
 
 /** What all connections of an application share. */
 export interface ConnectionHost {
   readonly limits: ConnectionLimits
+  /** What a client may send. */
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Pick<Serializers, 'encode'>
   /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
@@ -50,14 +56,13 @@ export interface Early {
 const OPEN = 1
 /** Frames of the plugin's own are small, and compression would make those that follow wait. */
 const TEXT = { binary: false, compress: false }
-/** A client may send this many seconds' worth of its rate at once. */
-const BURST_SECONDS = 5
 
 /** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
 export class RoomConnection implements Connection {
   // What each message needs comes first, so that it lies together in memory.
   readonly socket: WebSocket
   #ended = false
+  #cause: End | undefined
   /** Whether the client has agreed to compression. */
   readonly #compressed: boolean
   /** Whether the frames of rooms say which: the socket may be in several. */
@@ -69,9 +74,16 @@ export class RoomConnection implements Connection {
   readonly dialect: Dialect | undefined
   readonly id = nextId()
   readonly rooms = new Set<string>()
-  readonly log: FastifyBaseLogger
   user: User | null = null
   userId: string | undefined
+  /** Of its token, in seconds since 1970; undefined where nobody knows. */
+  issuedAt: number | undefined
+  /** Of its token, in milliseconds since 1970. */
+  expiresAt = Infinity
+  /** When its client is to be told that the token expires, in milliseconds since 1970. */
+  remindAt = Infinity
+  /** Where a new token can be checked. */
+  session: Session | undefined
   /** Whether the client has been told that it is in; nothing is answered before. */
   entered = false
   /** Whether the client has shown a sign of life since the last ping. */
@@ -94,17 +106,36 @@ export class RoomConnection implements Connection {
   stay: { end (): unknown } | undefined
   /** What is waited for on its behalf, while anything is. */
   #interrupts: Set<(reason: Error) => void> | undefined
-  #allowance: number
-  #allowanceAt = performance.now()
+  /** Frames of the client. */
+  #received = 0
+  /** Messages to it. */
+  #sent = 0
+  readonly #openedAt = performance.now()
+  #log: FastifyBaseLogger
+  readonly #messages: Bucket
+  readonly #bytes: Bucket
 
   constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     this.socket = socket
     this.dialect = dialect
-    this.log = log
+    this.#log = log
     this.#host = host
     this.labelled = labelled
     this.#compressed = host.limits.perMessageDeflate !== false && socket.extensions.includes('permessage-deflate')
-    this.#allowance = host.limits.messageRate * BURST_SECONDS
+    this.#messages = new Bucket(host.messageRate)
+    this.#bytes = new Bucket(host.byteRate)
+  }
+
+  /** Of this connection: with the request's id, and, as soon as they are known, the user and the room. */
+  get log (): FastifyBaseLogger {
+    return this.#log
+  }
+
+  /** The client has been told that it is in. */
+  enter (): void {
+    this.entered = true
+    this.#log = this.#log.child({ connection: this.id, user: this.userId, room: this.labelled ? undefined : [...this.rooms][0] })
+    this.#log.info('socket opened')
   }
 
   get open (): boolean {
@@ -257,6 +288,7 @@ export class RoomConnection implements Connection {
     const bytes = batch.bytes(this.#compressed, behind)
     if (bytes.length === 0 || this.#isFull(waiting + bytes.length)) return 0
     const payloads = batch.payloads(behind)
+    this.#sent += payloads.length
     if (stream !== undefined) stream.write(bytes)
     else for (const payload of payloads) this.socket.send(payload, TEXT)
     return payloads.length
@@ -283,6 +315,7 @@ export class RoomConnection implements Connection {
 
   receive (data: Buffer, isBinary: boolean): void {
     this.alive = true
+    this.#received++
     const { takeFirst } = this
     if (takeFirst === undefined) {
       this.#host.frame(this, data, isBinary)
@@ -292,10 +325,23 @@ export class RoomConnection implements Connection {
     }
   }
 
+  /** A ping, or a pong, asked for or not: they cost what a message costs, also before anybody knows who it is. */
+  receiveSign (data: Buffer): void {
+    this.alive = true
+    if (this.open) this.spend(data.length)
+  }
+
   /** The socket has closed, by whatever hand. */
-  closed (): void {
+  closed (code: number): void {
     if (!this.#ended) this.#finish('client')
+    if (this.entered) this.#log.info(this.#summary(code), 'socket closed')
     this.#host.closed(this)
+  }
+
+  #summary (code: number): object {
+    const { bytesRead, bytesWritten } = (streamOf(this.socket) ?? {}) as Partial<Socket>
+    const seconds = Math.round(performance.now() - this.#openedAt) / 1_000
+    return { code, cause: this.#cause, seconds, received: this.#received, sent: this.#sent, bytesRead, bytesWritten }
   }
 
   /**
@@ -329,14 +375,11 @@ export class RoomConnection implements Connection {
     for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
-  /** Takes one message off the client's allowance; false when there is none left. */
-  spend (): boolean {
-    const { messageRate } = this.#host.limits
-    const now = performance.now()
-    const earned = (now - this.#allowanceAt) / 1_000 * messageRate
-    this.#allowance = Math.min(this.#allowance + earned, messageRate * BURST_SECONDS) - 1
-    this.#allowanceAt = now
-    return this.#allowance >= 0
+  /** Takes one frame off what the client may send, and ends it where that is used up. @returns whether it may go on */
+  spend (bytes: number): boolean {
+    if (this.#messages.spend() && this.#bytes.spend(bytes)) return true
+    this.end('rate_limited')
+    return false
   }
 
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */
@@ -348,6 +391,7 @@ export class RoomConnection implements Connection {
 
   #finish (cause: End): void {
     this.#ended = true
+    this.#cause = cause
     this.#backlog = undefined
     this.early = undefined
     this.commands?.close()

@@ -69,8 +69,11 @@ function parse (pattern: string): Segment[] {
 }
 
 function checkDefinition (pattern: string, definition: RoomDefinition): void {
-  const commands = Object.keys(definition?.messages ?? {})
-  if (commands.length === 0) throw new InvalidContract(pattern, '`messages` must have a schema for each command that members are sent')
+  const { messages, commands } = definition ?? {}
+  const [sent, asked] = [messages, commands].map(names => Object.keys(names ?? {}).length)
+  if (sent === 0 && (messages === null || messages === undefined || asked === 0)) {
+    throw new InvalidContract(pattern, '`messages` must have a schema for each command that members are sent, and may be {} only where there are `commands`')
+  }
 }
 
 /** So that a parameter is one segment, whatever stands in it, and no two values make one room. */

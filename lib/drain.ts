@@ -52,8 +52,9 @@ async function sendAway (connections: readonly RoomConnection[], ms: number): Pr
 /** What a socket had written when its upgrade came, so that an answer is noticed. */
 const kWritten = Symbol('fastify-rooms.written')
 const kUpgraded = Symbol('fastify-rooms.upgraded')
+const kSocket = Symbol('fastify-rooms.socket')
 type UpgradingSocket = Socket & { [kWritten]: number }
-type UpgradingRequest = IncomingMessage & { [kUpgraded]?: true }
+type UpgradingRequest = IncomingMessage & { [kUpgraded]?: true, [kSocket]: Socket }
 
 /**
  * The raw sockets of upgrades that are under way, or were refused. What Fastify answers before any hook runs, to a bad
@@ -71,12 +72,13 @@ export class Upgrades {
   }
 
   watch (server: HttpServer, websockets: WebSocketServer): void {
-    server.prependListener('upgrade', (_request, socket: UpgradingSocket) => {
+    server.prependListener('upgrade', (request: UpgradingRequest, socket: UpgradingSocket) => {
+      request[kSocket] = socket
       socket[kWritten] = socket.bytesWritten
     })
     websockets.on('connection', (_socket, request: UpgradingRequest) => {
       request[kUpgraded] = true
-      this.#gone(request.socket)
+      this.#gone(request[kSocket])
     })
     server.on('upgrade', (request: UpgradingRequest, socket: UpgradingSocket) => {
       if (request[kUpgraded] === true) return
@@ -113,6 +115,11 @@ export class Upgrades {
   #gone (socket: Socket): void {
     if (this.#waiting.delete(socket) && this.#waiting.size === 0) this.#emptied?.()
   }
+}
+
+/** The connection of an upgrade. The request itself has none where it was injected. */
+export function upgradingSocket (request: IncomingMessage): Socket {
+  return (request as UpgradingRequest)[kSocket]
 }
 
 function destroyThis (this: Socket): void {

@@ -28,6 +28,15 @@ export const errors = {
     "The route '%s' checks tokens with request.jwtVerify(), which does not exist. Register @fastify/jwt, or pass an `authenticate` hook of your own, or `authenticate: false` for a room that is open to all."
   ),
 
+  FST_ROOMS_NO_USER: createError(
+    'FST_ROOMS_NO_USER',
+    "The route '%s' wants to know its users from the upgrade, and nothing can tell it: there is no request.jwtVerify() and no `request.user`. Register @fastify/jwt, or have a hook set `request.user`, and decorate requests with it: `app.decorateRequest('user', null)`."
+  ),
+  FST_ROOMS_NO_ORIGINS: createError(
+    'FST_ROOMS_NO_ORIGINS',
+    "The route '%s' wants to know its users from the upgrade, and the application has cookies, which browsers send along whosever page opens the socket. Say whose may, by the option `origins` of the route or of the plugin, such as `origins: ['https://app.example']`."
+  ),
+
   FST_ROOMS_INVALID_CONTRACT: InvalidContract,
 
   // fastify-rooms/asyncapi: the document cannot be made, or not in this form.
@@ -66,6 +75,24 @@ export const errors = {
   FST_ROOMS_NO_HISTORY: createError(
     'FST_ROOMS_NO_HISTORY',
     "The room '%s' keeps no history. Give its route, or the plugin, the option `history`.", 500
+  ),
+
+  // Before the upgrade: the answer to the request.
+  FST_ROOMS_OVERLOADED: createError(
+    'FST_ROOMS_OVERLOADED',
+    'No more sockets can be taken at the moment. Come back after as many seconds as Retry-After says.', 503
+  ),
+  FST_ROOMS_ORIGIN: createError(
+    'FST_ROOMS_ORIGIN',
+    'Pages of this origin may not open a socket here.', 403
+  ),
+  FST_ROOMS_INVALID_TOKEN: createError(
+    'FST_ROOMS_INVALID_TOKEN',
+    'A good token is wanted with the upgrade. Offer the subprotocols `rooms.v1` and `bearer.<token>`, or send it in the header `authorization`.', 401
+  ),
+  FST_ROOMS_NOT_CHECKED: createError(
+    'FST_ROOMS_NOT_CHECKED',
+    'The token cannot be checked at the moment. Come back after as many seconds as Retry-After says.', 503
   ),
 
   // Entering: what a hook said, or failed to say, about one socket.
@@ -111,6 +138,45 @@ export const errors = {
     'The snapshot is %s bytes long, more than `maxSnapshot` (%s). Return less, and let clients fetch the rest, or raise the option.', 500, RangeError
   ),
 
+  FST_ROOMS_OLD_TOKEN: createError(
+    'FST_ROOMS_OLD_TOKEN',
+    'The token was issued before its user was disconnected. Sign in again.', 401
+  ),
+  FST_ROOMS_REVOKED: createError(
+    'FST_ROOMS_REVOKED',
+    'Access to the room was taken away from tokens as old as this one.', 403
+  ),
+  FST_ROOMS_OTHER_USER: createError(
+    'FST_ROOMS_OTHER_USER',
+    'A new token on an open socket must be of the same user. Open another socket for another user.', 403
+  ),
+  FST_ROOMS_NO_USER_ID: createError(
+    'FST_ROOMS_NO_USER_ID',
+    '`userId` gives nothing for this user, so nobody can know whether a new token is of the same one. Have the option `userId` return what names a user.', 500
+  ),
+  FST_ROOMS_INVALID_TIME: createError(
+    'FST_ROOMS_INVALID_TIME',
+    'The `%s` hook must return seconds since 1970 as a number, or nothing, and returned a %s that is none.', 500, TypeError
+  ),
+
+  // Taking access away: the call that made the mistake is rejected.
+  FST_ROOMS_INVALID_USER: createError(
+    'FST_ROOMS_INVALID_USER',
+    'The name of a user is what the hook `userId` returns: a number, or a string of 1 to %s characters.', 500, TypeError
+  ),
+  FST_ROOMS_INVALID_LIFETIME: createError(
+    'FST_ROOMS_INVALID_LIFETIME',
+    '`lifetime` must be a whole number of milliseconds, from 1 to 2147483647: longer than a token lives.', 500, RangeError
+  ),
+  FST_ROOMS_NO_RECORDS: createError(
+    'FST_ROOMS_NO_RECORDS',
+    'This broker keeps no records, so access that is taken away could come back. Give it `records`: see docs/brokers.md.', 500
+  ),
+  FST_ROOMS_TOO_MANY_REVOCATIONS: createError(
+    'FST_ROOMS_TOO_MANY_REVOCATIONS',
+    'More than %s revocations are in force. Give them a shorter `lifetime`, no longer than tokens live.', 503
+  ),
+
   // Frames of clients: told to the client as a WSError.
   FST_ROOMS_UNKNOWN_COMMAND: createError(
     'FST_ROOMS_UNKNOWN_COMMAND',
@@ -135,6 +201,14 @@ export const errors = {
   FST_ROOMS_COMMAND_FAILED: createError(
     'FST_ROOMS_COMMAND_FAILED',
     'The command failed.', 500
+  ),
+  FST_ROOMS_REFRESHING: createError(
+    'FST_ROOMS_REFRESHING',
+    'Another token is being checked. Wait for its answer.', 429
+  ),
+  FST_ROOMS_REFRESH_FAILED: createError(
+    'FST_ROOMS_REFRESH_FAILED',
+    'The token could not be checked now, and the one before still counts. Send it again later.', 503
   ),
   FST_ROOMS_NO_COMMANDS: createError(
     'FST_ROOMS_NO_COMMANDS',

@@ -1,24 +1,51 @@
 import type { RoomConnection } from './connection.js'
+import { expiringFrame } from './protocol.js'
 
 const SWEEP = 500
 
 /**
- * Ends sockets whose token has expired. One sweep looks at all of them: a timer per socket would cost more, and fires
- * at once for a token that lives longer than 24.8 days.
+ * Tells sockets whose token is about to expire, and ends those whose token has. One sweep looks at all of them: a timer per
+ * socket would cost more, and fires at once for a token that lives longer than 24.8 days.
  */
 export class Expiry {
-  readonly #expiring = new Map<RoomConnection, number>()
+  readonly #window: number
+  readonly #expiring = new Set<RoomConnection>()
+  /** Nobody has to be ended before this, in milliseconds since 1970. */
+  #next = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param at in seconds since 1970; what is not a finite number never comes */
-  add (connection: RoomConnection, at: unknown): void {
-    if (typeof at !== 'number' || !Number.isFinite(at)) return
-    if (at * 1_000 <= Date.now()) {
+  /** @param refreshWindow how long ahead a client is told, in milliseconds */
+  constructor (refreshWindow: number) {
+    this.#window = refreshWindow
+  }
+
+  /** Looks after a socket from now on, by its `expiresAt`, or begins anew. */
+  add (connection: RoomConnection): void {
+    const now = Date.now()
+    const { expiresAt } = connection
+    if (expiresAt <= now) {
       connection.end('expired_token')
       return
     }
-    this.#expiring.set(connection, at * 1_000)
+    if (expiresAt === Infinity) {
+      this.delete(connection)
+      return
+    }
+    // A token that lives no longer than the window would otherwise be asked for again at once, and so would the next.
+    connection.remindAt = connection.session === undefined ? Infinity : expiresAt - Math.min(this.#window, (expiresAt - now) / 2)
+    this.#next = Math.min(this.#next, expiresAt)
+    this.#expiring.add(connection)
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP)
+  }
+
+  /** For how many milliseconds a socket's token is still good; undefined is for ever. */
+  remaining ({ expiresAt }: RoomConnection): number | undefined {
+    return expiresAt === Infinity ? undefined : Math.max(0, Math.round(expiresAt - Date.now()))
+  }
+
+  /** Ahead of a message: where a busy process has swept too late, those go who may not see it. */
+  check (): void {
+    if (this.#next < Infinity && Date.now() - this.#next > SWEEP) this.#sweep()
   }
 
   delete (connection: RoomConnection): void {
@@ -28,12 +55,23 @@ export class Expiry {
   close (): void {
     clearInterval(this.#timer)
     this.#timer = undefined
+    this.#next = Infinity
   }
 
   #sweep (): void {
     const now = Date.now()
-    for (const [connection, at] of this.#expiring) {
-      if (at <= now) connection.end('expired_token')
+    this.#next = Infinity
+    for (const connection of this.#expiring) {
+      const { expiresAt } = connection
+      if (expiresAt <= now) {
+        connection.end('expired_token')
+      } else {
+        this.#next = Math.min(this.#next, expiresAt)
+        if (connection.remindAt <= now) {
+          connection.remindAt = Infinity
+          connection.say(expiringFrame(Math.round(expiresAt - now)))
+        }
+      }
     }
   }
 }

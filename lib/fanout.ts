@@ -8,6 +8,8 @@ const SEALED_AT = 64 * 1_024
 /** The fan-outs of an application that have something for this turn of the event loop. */
 export class Turn {
   #waiting: FanOut[] = []
+  /** Called ahead of what is sent; whom it ends, gets nothing of it. */
+  before: () => void = () => {}
   readonly #flush = (): void => this.flush()
 
   add (fanOut: FanOut): void {
@@ -22,6 +24,7 @@ export class Turn {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting
       this.#waiting = []
+      this.before()
       for (const fanOut of waiting) fanOut.flush()
     }
   }

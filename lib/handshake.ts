@@ -1,7 +1,3 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { AuthenticateHook, User } from '../types/index.js'
-import { authenticate } from './authenticate.js'
-import type { DefaultAuthenticate } from './authenticate.js'
 import type { RoomConnection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { errors } from './errors.js'
@@ -67,13 +63,6 @@ export class Handshakes {
       throw new Refusal('invalid_token', connection.dialect === undefined ? 'the first message is not {"token":"…"}' : 'the codec finds no token in the first message')
     }
     return { token, recover }
-  }
-
-  /** The user that the application's hook finds behind the token. */
-  user (
-    connection: RoomConnection, hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
-  ): User | null | Promise<User | null> {
-    return connection.until(() => authenticate(hook, token, request, reply))
   }
 
   /** Starts the time of the hooks. */

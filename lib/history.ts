@@ -56,6 +56,11 @@ export class Histories {
     return this.#lanes.run(() => this.#broker.tail(channel, maxRecovery + 1, maxRecoveryBytes))
   }
 
+  /** Where a room ends; undefined where it keeps nothing. */
+  async end ({ channel, history }: Address): Promise<Position | undefined> {
+    return history && (await this.read(channel, undefined, history)).last
+  }
+
   /** What a room still holds, of what came after a position. */
   async list ({ channel, dialect }: Address, since: Pick<Position, 'epoch' | 'seq'> | undefined, limit: number): Promise<History> {
     const entries = await this.#broker.tail(channel, limit + 1)

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Room, RoomContract } from '../types/index.js'
+import type { Position, Room, RoomContract } from '../types/index.js'
 import { causeOf } from './authenticate.js'
 import type { Place } from './backlog.js'
 import { Bounded } from './bounded.js'
@@ -8,8 +8,8 @@ import type { RoomConnection } from './connection.js'
 import { nameOf } from './contract.js'
 import { errors, isError } from './errors.js'
 import { checkRoomName } from './name.js'
-import { contractOf, policyOf } from './policy.js'
-import type { Route } from './policy.js'
+import { authorize, contractOf, policyOf } from './policy.js'
+import type { Entry, Route } from './policy.js'
 import { labelled, positionOf } from './protocol.js'
 import type { Cause } from './protocol.js'
 import { report } from './report.js'
@@ -77,15 +77,19 @@ export class Membership implements Entrant {
 
   /** Whether the socket is open, and has not left the room meanwhile. */
   get wanted (): boolean {
-    return this.connection.open && !this.#over
+    return this.connection.open && !this.#over && !this.#revoked
+  }
+
+  get #revoked (): boolean {
+    return this.#host.rooms.revocations.bars(this.connection, this.room)
   }
 
   /** @throws GONE, FST_ROOMS_FORBIDDEN, what the hook throws */
   async authorize (): Promise<void> {
-    const authorize = policyOf(this.#route, this.contract, 'authorize')
-    if (authorize === undefined) return
-    const verdict = await this.connection.until(() => authorize(this.#entry()))
-    if (verdict !== true) throw new errors.FST_ROOMS_FORBIDDEN()
+    if (policyOf(this.#route, this.contract, 'authorize') !== undefined) {
+      await this.connection.until(() => authorize(this.#route, this.contract, this.#entry()))
+    }
+    this.#checkRevoked()
   }
 
   /**
@@ -94,11 +98,28 @@ export class Membership implements Entrant {
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
   async enter (recover: unknown, announce: (joined: Joined) => void): Promise<void> {
-    const { rooms, slow } = this.#host
     const from = positionOf(recover, this.room)
-    const denied = from === null ? 'invalid' : from !== undefined && slow.has(this.connection.userId) ? 'slow' : undefined
+    const denied = from === undefined ? undefined : this.#denial(from)
     this.#announce = joined => announce(from === undefined ? joined : answered(joined, denied))
-    await rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)
+    try {
+      await this.#host.rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)
+    } catch (error) {
+      if (error === GONE && this.connection.open) this.#checkRevoked() // it was taken away while the broker was asked
+      throw error
+    }
+  }
+
+  /** Why nothing is replayed of what came after a position, if anything speaks against it. */
+  #denial (from: Position | null): string | undefined {
+    const { rooms: { revocations }, slow } = this.#host
+    const { userId } = this.connection
+    if (from === null) return 'invalid'
+    if (slow.has(userId)) return 'slow'
+    return revocations.hides(from, userId, this.room) ? 'removed' : undefined
+  }
+
+  #checkRevoked (): void {
+    if (this.#revoked) throw new errors.FST_ROOMS_REVOKED()
   }
 
   announce (joined: Joined): void {
@@ -168,7 +189,7 @@ export class Membership implements Entrant {
     }
   }
 
-  #entry () {
+  #entry (): Entry {
     const { room, connection: { user } } = this
     const request = this.#request as FastifyRequest
     return { user, room, params: request.params, request }

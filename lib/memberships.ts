@@ -29,6 +29,11 @@ export class Memberships {
     this.#request = request
   }
 
+  /** Also of those that are still to be decided. */
+  get names (): Iterable<string> {
+    return this.#members.keys()
+  }
+
   /** The contract of a room that the socket is in. */
   contractOf (room: string): RoomContract | undefined {
     return this.#members.get(room)?.contract
@@ -70,6 +75,12 @@ export class Memberships {
     return true
   }
 
+  /** It has no access to the room any more. */
+  putOut (room: string, reason: 'forbidden' | 'closed'): void {
+    const membership = this.#members.get(room)
+    if (membership !== undefined) this.#remove(membership, reason)
+  }
+
   /** The socket has ended, and is in no room any more. */
   end (): void {
     for (const membership of this.#members.values()) membership.end()
@@ -108,14 +119,14 @@ export class Memberships {
     return true
   }
 
-  #remove (membership: Membership): void {
+  #remove (membership: Membership, reason?: string): void {
     const { room } = membership
     const connection = this.#connection
     this.#members.delete(room)
     if (connection.rooms.has(room)) {
       this.#host.rooms.leave(room, connection)
       connection.forget(room)
-      connection.write(leftFrame(room))
+      connection.write(leftFrame(room, reason))
     }
     const leaving = Promise.all([this.#leaving.get(room), membership.end()]).finally(() => {
       if (this.#leaving.get(room) === leaving) this.#leaving.delete(room)

@@ -14,6 +14,8 @@ export const DEFAULTS = {
   linger: 5_000, // ms
   authTimeout: 5_000, // ms
   maxAuthPayload: 8 * 1_024, // bytes
+  refreshWindow: 30_000, // ms
+  revocationLifetime: 24 * 60 * 60 * 1_000, // ms
   maxPayload: 64 * 1_024, // bytes
   maxFragments: 64, // per message
   maxMessage: 256 * 1_024, // bytes
@@ -22,6 +24,7 @@ export const DEFAULTS = {
   maxRecovery: 300, // messages
   maxRecoveryBytes: 4 * 1_024 * 1_024, // bytes
   messageRate: 100, // per second and socket
+  byteRate: 256 * 1_024, // per second and socket
   snapshotTimeout: 5_000, // ms
   maxSnapshot: 512 * 1_024, // bytes
   maxSnapshots: 100, // at a time
@@ -35,26 +38,33 @@ export const DEFAULTS = {
   perMessageDeflate: false,
   validateMessages: false,
   userId: (user: User) => (user as Claims)?.sub ?? (user as Claims)?.id,
+  issuedAt: ({ user }: { user: User }) => (user as Claims)?.iat,
   expiresAt: ({ user }: { user: User }) => (user as Claims)?.exp
 } as const satisfies RoomsOptions
 
-type Claims = { sub?: string, id?: string | number, exp?: number } | null
+type Claims = { sub?: string, id?: string | number, iat?: number, exp?: number } | null
 
 /** Options of which none is undefined: an option that is, was not given. */
 type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> }
 
 export type ResolvedOptions = Given<RoomsOptions> & Required<Given<Pick<RoomsOptions, keyof typeof DEFAULTS>>>
 
+/** A client may send this many seconds' worth of its rates at once. */
+export const BURST_SECONDS = 5
+
 const MAX_TIMER = 2 ** 31 - 1 // setTimeout fires at once beyond
 
 const ms = count('be a whole number of milliseconds, from 1 to 2147483647')
 const bytes = count('be a whole number of bytes, at least 1')
+const sockets = count('be a whole number of sockets, at least 1')
 const aFunction = (must: string): TSchema => Type.Optional(Type.Function([], Type.Unknown(), { must }))
 
 const hooks = {
-  authenticate: Type.Optional(Type.Union([Type.Literal(false), Type.Function([], Type.Unknown())], { must: 'be a Fastify hook, or false for a room that is open to all' })),
+  authenticate: Type.Optional(Type.Union([Type.Literal(false), Type.Literal('upgrade'), Type.Function([], Type.Unknown())], { must: "be a Fastify hook, or 'upgrade', or false for a room that is open to all" })),
+  origins: Type.Optional(Type.Union([Type.Array(Type.Unknown()), Type.Function([], Type.Unknown())], { must: 'be an array of origins, or a function of one' })),
   authorize: aFunction('be a function that returns true for those who may enter'),
   userId: aFunction('be a function of the user'),
+  issuedAt: aFunction('be a function that returns seconds since 1970'),
   expiresAt: aFunction('be a function that returns seconds since 1970'),
   snapshot: aFunction('be a function that returns what a new member is to see first'),
   onJoin: aFunction('be a function'),
@@ -100,14 +110,21 @@ const PLUGIN_SCHEMA = Type.Object({
   linger: ms,
   authTimeout: ms,
   maxAuthPayload: bytes,
+  refreshWindow: ms,
+  revocationLifetime: ms,
   maxPayload: bytes,
   maxFragments: count('be a whole number, at least 1'),
   maxMessage: bytes,
   maxBuffered: bytes,
   maxRecovery: count('be a whole number of messages, at least 1'),
   maxRecoveryBytes: bytes,
-  maxWaiting: count('be a whole number of sockets, at least 1'),
+  maxWaiting: sockets,
+  maxConnections: sockets,
+  maxConnectionsPerUser: sockets,
+  maxConnectionsPerAddress: sockets,
+  acceptRate: count('be a whole number of upgrades per second, at least 1'),
   messageRate: count('be a whole number of messages per second, at least 1'),
+  byteRate: count('be a whole number of bytes per second, at least 1'),
   snapshotTimeout: ms,
   maxSnapshot: bytes,
   maxSnapshots: count('be a whole number, at least 1'),
@@ -146,6 +163,7 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
   mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
   mustBeLess('maxSnapshot', 'maxBuffered', 'a snapshot would otherwise end its socket as too slow')
   if (options.maxAuthPayload > options.maxPayload) invalid('maxAuthPayload', `(${options.maxAuthPayload}) cannot be more than maxPayload (${options.maxPayload}), which holds for all messages`)
+  if (options.maxPayload > options.byteRate * BURST_SECONDS) invalid('byteRate', `(${options.byteRate}) is too little for maxPayload (${options.maxPayload}): ${BURST_SECONDS} seconds' worth must be enough for one message`)
   const closing = options.drainTimeout + options.closeTimeout
   if (pluginTimeout > 0 && closing >= pluginTimeout) {
     invalid('drainTimeout', `and closeTimeout are ${closing} ms together, and must stay below the application's pluginTimeout (${pluginTimeout}), which would cut app.close() short`)
@@ -197,7 +215,7 @@ function check<T extends object> (schema: TSchema, given: T): Given<T> {
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Given<T>
   checkSchema(schema, options)
   const { authenticate } = options as RoomRouteOptions
-  if (authenticate && authenticate.length > 2 && Object.prototype.toString.call(authenticate) === '[object AsyncFunction]') {
+  if (typeof authenticate === 'function' && authenticate.length > 2 && Object.prototype.toString.call(authenticate) === '[object AsyncFunction]') {
     invalid('authenticate', 'is async and takes `done`; a hook is either the one or the other, as in Fastify')
   }
   return options

@@ -61,9 +61,19 @@ export function joinedFrame (room: string, standing: Standing, degraded: boolean
   return `{"command":"WSStatus","data":{"status":"joined","rooms":{${standingIn(room, standing)}}${degraded ? DEGRADED : ''}}}`
 }
 
-/** A socket of several rooms is in one less. */
-export function leftFrame (room: string): string {
-  return `{"command":"WSStatus","data":{"status":"left","rooms":{${standingIn(room, {})}}}}`
+/** A socket of several rooms is in one less. @param reason why, where it was put out */
+export function leftFrame (room: string, reason?: string): string {
+  return `{"command":"WSStatus","data":{"status":"left","rooms":{${standingIn(room, reason === undefined ? {} : { reason })}}}}`
+}
+
+/** The token will soon be good no more. @param expiresIn in milliseconds */
+export function expiringFrame (expiresIn: number): string {
+  return statusFrame('token_expiring', { expiresIn })
+}
+
+/** A new token is good. @param expiresIn in milliseconds; undefined is never */
+export function refreshedFrame (expiresIn: number | undefined, id: string | number | undefined): string {
+  return JSON.stringify({ command: 'WSStatus', data: { status: 'refreshed', expiresIn }, id })
 }
 
 /** The broker did not confirm in time. */
@@ -187,9 +197,27 @@ export function unsealed (received: Payload): Payload {
   return typeof received === 'string' ? received.slice(VOLATILE.length) : received.subarray(VOLATILE.length)
 }
 
+/** Goes before a revocation, on the channel of its room and on one for all. */
+const REVOKED = '!revoked\n'
+
+/** A revocation, as the broker carries it. */
+export function announced (text: string): string {
+  return REVOKED + text
+}
+
+export function isAnnounced (received: Payload): boolean {
+  if (typeof received === 'string') return received.startsWith(REVOKED)
+  return received[0] === REVOKED.charCodeAt(0) && received.toString('latin1', 0, REVOKED.length) === REVOKED
+}
+
+/** What `announced` was given. */
+export function unannounced (received: Payload): string {
+  return received.toString().slice(REVOKED.length)
+}
+
 /** Whether a text begins with a line that means something to the plugin, or to its broker. */
 export function isHeaded (text: string): boolean {
-  return isVolatile(text) || /^!seq [^\n]*\n/.test(text)
+  return isVolatile(text) || isAnnounced(text) || /^!seq [^\n]*\n/.test(text)
 }
 
 /** Whether bytes that came from the broker are a message that members may be shown. They are untrusted: anyone with Redis can publish. */

@@ -7,8 +7,12 @@ import { errors } from './errors.js'
 import { Turn } from './fanout.js'
 import { Histories } from './history.js'
 import type { HistorySettings } from './history.js'
-import { isMessage, isResync, isVolatile, unsealed } from './protocol.js'
+import { isAnnounced, isMessage, isResync, isVolatile, unannounced, unsealed } from './protocol.js'
 import { Resyncs } from './resync.js'
+import { revocationIn } from './revocation.js'
+import type { Revocation } from './revocation.js'
+import { Revocations } from './revocations.js'
+import type { RevocationSettings } from './revocations.js'
 import { Room } from './room.js'
 import type { Entrant, RoomHost } from './room.js'
 import { Sender } from './sender.js'
@@ -18,7 +22,7 @@ import type { Counters } from './stats.js'
 import { sizeOf } from './wire.js'
 import type { Payload } from './wire.js'
 
-export interface RoomsSettings extends SenderSettings, HistorySettings {
+export interface RoomsSettings extends SenderSettings, HistorySettings, RevocationSettings {
   /** Whether the broker hands over only what `sendToRoom` made, so that it need not be checked again. */
   trusted: boolean
   subscribeTimeout: number
@@ -31,6 +35,7 @@ const TICK = 250
 /** Who is in which room, here. A room exists while somebody is in it, wants in, or has just left. */
 export class RoomTable implements RoomHost {
   readonly sender: Sender
+  readonly revocations: Revocations
   readonly channels: Channels
   readonly counters: Counters
   readonly turn = new Turn()
@@ -56,18 +61,27 @@ export class RoomTable implements RoomHost {
     const { history } = settings.broker
     this.histories = history && new Histories(history, settings, counters)
     this.sender = new Sender(settings, counters, log, channelName => this.#rooms.get(channelName)?.members)
+    this.revocations = new Revocations(settings, this.channels, {
+      channelOf: room => settings.addresses.of(room).channel,
+      endOf: async room => await this.histories?.end(settings.addresses.of(room))
+    }, log)
     this.#warnMalformed = throttled(details => log.warn(details, 'skipped a broker payload that is no message'))
     this.warnSubscription = throttled(details => log.error(details, 'broker refused a subscription, trying again'))
     this.warnBroker = throttled(details => log.error(details, 'broker connection failed'))
   }
 
-  start (): void {
+  /** @param evict puts out whom a revocation means, and says how many sockets that were */
+  start (evict: (revocation: Revocation) => number): void {
     if (this.#closed) return // an application may be closed while it boots
+    this.revocations.start(evict)
     this.#settings.broker.start({
       message: (channel, payload, position) => this.#receive(channel, payload, position),
       up: () => this.#brokerUp(),
       down: () => this.#brokerDown(),
-      missed: channel => this.#rooms.get(channel)?.missed(),
+      missed: channel => {
+        if (channel === this.revocations.channel.name) this.revocations.load()
+        else this.#rooms.get(channel)?.missed()
+      },
       error: err => this.warnBroker({ err })
     })
     if (this.histories !== undefined) this.#ticking = setInterval(() => this.#tick(), TICK)
@@ -75,7 +89,7 @@ export class RoomTable implements RoomHost {
 
   /** Whether messages arrive and can be sent, as far as is known. */
   get healthy (): boolean {
-    return this.channels.up && !this.sender.owes
+    return this.channels.up && !this.sender.owes && !this.revocations.owes
   }
 
   /** Rooms with members here, and the members of all of them together. */
@@ -105,6 +119,11 @@ export class RoomTable implements RoomHost {
     const room = this.#roomOf(name)
     room.members.flush()
     if (connection.rooms.delete(name)) room.leave(connection) // it may have been too slow for that, and has left them all
+  }
+
+  /** The members of a room in this process, as they are now. */
+  membersOf (name: string): RoomConnection[] {
+    return [...this.#rooms.get(this.#settings.addresses.of(name).channel)?.members ?? []]
   }
 
   /** Takes a connection out of all its rooms. */
@@ -146,6 +165,7 @@ export class RoomTable implements RoomHost {
     this.histories?.close()
     this.sender.close()
     await this.settled()
+    await this.revocations.close()
     this.channels.close()
     for (const { channel } of this.#rooms.values()) channel.stop()
     await this.#settings.broker.close()
@@ -183,17 +203,31 @@ export class RoomTable implements RoomHost {
   /** What comes from a broker is not trusted: it is looked at once, here, and not for each member. */
   #receive (channelName: string, received: Payload, position: Position | undefined): void {
     this.counters.received++
+    if (isAnnounced(received)) {
+      this.#heed(received, channelName)
+      return
+    }
     const volatile = isVolatile(received)
     const payload = volatile ? unsealed(received) : received
     const room = this.#rooms.get(channelName)
     const resync = !volatile && isResync(payload, position)
     const frame = resync ? payload : this.#shown(room, payload, position)
     if (frame === undefined) {
-      this.counters.malformed++
-      this.#warnMalformed({ channel: channelName, bytes: sizeOf(received) })
+      this.#skip(channelName, received)
       return
     }
     room?.receive(frame, volatile, position, resync)
+  }
+
+  #heed (received: Payload, channelName: string): void {
+    const revocation = revocationIn(unannounced(received))
+    if (revocation === undefined) this.#skip(channelName, received)
+    else this.revocations.learn(revocation)
+  }
+
+  #skip (channelName: string, received: Payload): void {
+    this.counters.malformed++
+    this.#warnMalformed({ channel: channelName, bytes: sizeOf(received) })
   }
 
   /** What members get of what has come; undefined where it is no message. */
@@ -208,12 +242,14 @@ export class RoomTable implements RoomHost {
     this.channels.up = true
     // In memory there is nothing that could be down, and nobody wants to hear of it.
     if (!this.#settings.trusted) this.#log.info('broker is up')
+    this.revocations.channel.reconcile()
     for (const { channel } of this.#rooms.values()) channel.reconcile()
   }
 
   #brokerDown (): void {
     this.channels.up = false
     this.#log.warn('broker is down, subscriptions will be made again when it is back')
+    this.revocations.channel.lost()
     for (const room of this.#rooms.values()) room.lost()
   }
 

@@ -1,10 +1,13 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
+import type { Rate } from './bucket.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
 import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
+import { Crowd } from './crowd.js'
 import { errors } from './errors.js'
+import { evict } from './eviction.js'
 import { Expiry } from './expiry.js'
 import { Handshakes, Refusal } from './handshake.js'
 import type { HandshakeLimits } from './handshake.js'
@@ -14,17 +17,25 @@ import { causeAtDoor, Membership, MembershipHost } from './membership.js'
 import type { MembershipLimits } from './membership.js'
 import { Memberships } from './memberships.js'
 import type { Route } from './policy.js'
+import { BURST_SECONDS } from './options.js'
 import { connectedFrame, errorFrame, objectIn, PONG_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import { report } from './report.js'
+import type { Revocation } from './revocation.js'
 import type { RoomTable } from './rooms.js'
 import type { Serializers } from './serializers.js'
+import { Session } from './session.js'
+import type { SessionHost } from './session.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
 
 export interface SocketSettings extends ConnectionLimits, HandshakeLimits, MembershipLimits, CommandLimits {
   keepAlive: number
   pongTimeout: number
+  refreshWindow: number
+  messageRate: number
+  byteRate: number
+  maxConnectionsPerUser?: number
 }
 
 /** Ends that nothing else has a line in the log for. */
@@ -41,12 +52,16 @@ export class Sockets implements ConnectionHost {
   readonly connections = new Set<RoomConnection>()
   readonly handshakes: Handshakes
   readonly limits: ConnectionLimits
+  readonly messageRate: Rate
+  readonly byteRate: Rate
   readonly counters: Counters
   readonly serializers: Serializers
   readonly #rooms: RoomTable
   readonly #keepAlive: KeepAlive
-  readonly #expiry = new Expiry()
+  readonly #expiry: Expiry
+  readonly #sessions: SessionHost
   readonly #members: MembershipHost
+  readonly #users: Crowd<RoomConnection> | undefined
   readonly #interval: number
   readonly #maxEarly: number
   #emptied: (() => void) | undefined
@@ -60,9 +75,15 @@ export class Sockets implements ConnectionHost {
     this.#rooms = rooms
     this.counters = counters
     this.limits = settings
+    this.messageRate = { perSecond: settings.messageRate, burst: settings.messageRate * BURST_SECONDS }
+    this.byteRate = { perSecond: settings.byteRate, burst: settings.byteRate * BURST_SECONDS }
+    this.#users = settings.maxConnectionsPerUser === undefined ? undefined : new Crowd(settings.maxConnectionsPerUser)
     this.handshakes = new Handshakes(settings)
     this.#keepAlive = new KeepAlive(settings)
     this.#members = new MembershipHost(rooms, settings)
+    this.#expiry = new Expiry(settings.refreshWindow)
+    this.#sessions = { expiry: this.#expiry, revocations: rooms.revocations, hooks: this.#members.hooks }
+    rooms.turn.before = () => this.#expiry.check()
     this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
     this.#maxEarly = settings.maxAuthPayload
@@ -90,12 +111,14 @@ export class Sockets implements ConnectionHost {
     try {
       if (route.authenticate === false) {
         this.handshakes.startHooks(connection)
+      } else if (route.authenticate === 'upgrade') {
+        this.handshakes.startHooks(connection)
+        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, undefined)
       } else {
         const { token, recover } = await this.handshakes.firstFrame(connection)
         this.handshakes.startHooks(connection)
         recovering = recover
-        connection.user = await this.handshakes.user(connection, route.authenticate, token, request, reply)
-        connection.userId = (await connection.until(() => route.userId(connection.user as never)))?.toString()
+        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, token)
       }
 
       const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
@@ -109,14 +132,12 @@ export class Sockets implements ConnectionHost {
         await member.authorize()
         members.push(member)
       }
-      const expiresAt = route.authenticate === false
-        ? undefined
-        : await connection.until(() => route.expiresAt({ user: connection.user as never }))
       this.handshakes.finish(connection)
 
       connection.stay = several ?? (route.onLeave === undefined ? undefined : members[0])
-      await this.#letIn(connection, members, recovering, expiresAt)
+      await this.#letIn(connection, members, recovering)
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
+      else if (several === undefined) connection.session?.release()
       release(reply)
       this.#takeEarly(connection)
       await this.#settle(connection, members)
@@ -125,14 +146,24 @@ export class Sockets implements ConnectionHost {
     }
   }
 
+  /** @throws Refusal where the user has too many sockets here */
+  async #identify (session: Session, connection: RoomConnection, token: string | undefined): Promise<void> {
+    await session.open(token)
+    if (session.renewable) connection.session = session
+    const { userId } = connection
+    if (userId === undefined || await connection.until(() => this.#users?.add(userId, connection) !== false)) return
+    this.counters.refuse('user')
+    throw new Refusal('overloaded', 'the user has maxConnectionsPerUser sockets')
+  }
+
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
-  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown, expiresAt: number | undefined): Promise<void> {
+  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): Promise<void> {
     const place = members.length === 1 ? undefined : connection.hold(undefined)
     const rooms = new Map<string, Standing>()
     let anyDegraded = false
     const announce = (): void => {
       if (rooms.size < members.length) return
-      this.#announce(connection, rooms, anyDegraded, expiresAt)
+      this.#announce(connection, rooms, anyDegraded)
       if (place !== undefined) connection.settle(place)
     }
     await Promise.all(members.map(async member => await member.enter(recovering, ({ degraded, ...standing }) => {
@@ -144,11 +175,11 @@ export class Sockets implements ConnectionHost {
   }
 
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean, expiresAt: number | undefined): void {
-    this.#expiry.add(connection, expiresAt)
+  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean): void {
+    this.#expiry.add(connection)
     if (!connection.open) return
     this.#keepAlive.add(connection)
-    connection.entered = true
+    connection.enter()
     connection.say(connectedFrame(connection.id, this.#interval, rooms, degraded))
   }
 
@@ -189,10 +220,15 @@ export class Sockets implements ConnectionHost {
     this.#rooms.flush()
   }
 
+  /** Puts out whom a revocation means. @returns how many sockets that were */
+  evict (revocation: Revocation): number {
+    return evict(revocation, this.connections, this.#rooms)
+  }
+
   /** Every frame of a client but the first. A route that takes no commands ignores what it does not know. */
   frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
-    if (!connection.spend()) return connection.end('rate_limited')
+    if (!connection.spend(data.length)) return
     // The first frame that a client gets is the verdict on its token; nothing is answered before.
     if (connection.entered) this.#take(connection, data, isBinary)
     else if (connection.dialect === undefined || !keep(connection, data, isBinary, this.#maxEarly)) this.counters.ignored++
@@ -216,6 +252,8 @@ export class Sockets implements ConnectionHost {
       connection.say(PONG_FRAME)
     } else if (frame.command === 'WSPong') {
       // A sign of life, which it has given by now.
+    } else if (frame.command === undefined && Object.hasOwn(frame, 'token') && connection.session !== undefined) {
+      this.#refresh(connection.session, connection, frame.token, data.length, id)
     } else if (connection.commands !== undefined) {
       connection.commands.receive({ command: frame.command, data: frame.data, id, room: frame.room })
     } else {
@@ -224,13 +262,21 @@ export class Sockets implements ConnectionHost {
     }
   }
 
+  /** A new token is held to what the first one was. */
+  #refresh (session: Session, connection: RoomConnection, token: unknown, bytes: number, id: string | number | undefined): void {
+    if (bytes > this.#maxEarly) connection.end('too_big')
+    else if (typeof token !== 'string' || token === '') connection.end('invalid_token')
+    else session.refresh(token, id)
+  }
+
   /** Nothing holds a connection that has ended: no room, no subscription, no timer. */
   ended (connection: RoomConnection, cause: End): void {
     if (cause === 'too_slow') {
       this.#warnSlow({ user: connection.userId, maxBuffered: this.limits.maxBuffered })
       this.#members.slow.add(connection.userId)
-    } else if (TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
+    } else if (!connection.entered && TOLD.has(cause)) connection.log.info({ cause, user: connection.userId }, 'socket ended')
     this.handshakes.finish(connection)
+    if (connection.userId !== undefined) this.#users?.delete(connection.userId, connection)
     this.#keepAlive.delete(connection)
     this.#expiry.delete(connection)
     this.#rooms.leaveAll(connection)
@@ -306,9 +352,8 @@ function onMessage (this: WebSocket, data: RawData, isBinary: boolean): void {
   connectionOf(this)?.receive(data as Buffer, isBinary)
 }
 
-function onSign (this: WebSocket): void {
-  const connection = connectionOf(this)
-  if (connection !== undefined) connection.alive = true
+function onSign (this: WebSocket, data: Buffer): void {
+  connectionOf(this)?.receiveSign(data)
 }
 
 /** `ws` has answered a bad frame with the right code already; to terminate, as @fastify/websocket does, would hide it. */
@@ -316,6 +361,6 @@ export function onError (this: WebSocket, error: Error & { code?: unknown }): vo
   connectionOf(this)?.log.info({ code: error.code }, 'socket sent a bad frame')
 }
 
-function onClose (this: WebSocket): void {
-  connectionOf(this)?.closed()
+function onClose (this: WebSocket, code: number): void {
+  connectionOf(this)?.closed(code)
 }

@@ -42,7 +42,7 @@ export class Serializers {
   encode (contract: RoomContract, { command, data }: Message): string {
     const written = this.compile(contract).messages.get(command)
     if (written === undefined) {
-      throw new errors.FST_ROOMS_INVALID_MESSAGE(`the contract of '${contract.pattern}' has no message '${String(command).slice(0, 40)}'; it has ${Object.keys(contract.definition.messages).join(', ')}.`)
+      throw new errors.FST_ROOMS_INVALID_MESSAGE(`the contract of '${contract.pattern}' has no message '${String(command).slice(0, 40)}'; it has ${Object.keys(contract.definition.messages).join(', ') || 'none'}.`)
     }
     let text: string
     try {

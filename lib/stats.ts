@@ -20,13 +20,18 @@ export class Counters {
   delivered = 0
   ignored = 0
   readonly ended: Record<string, number> = {}
+  readonly refused: Record<string, number> = {}
 
-  snapshot (): Omit<Stats, 'broker' | 'connections' | 'waiting' | 'rooms' | 'members'> {
-    return { ...this, ended: { ...this.ended } }
+  snapshot (): Omit<Stats, 'broker' | 'connections' | 'waiting' | 'revocations' | 'rooms' | 'members'> {
+    return { ...this, ended: { ...this.ended }, refused: { ...this.refused } }
   }
 
   end (cause: End): void {
     this.ended[cause] = (this.ended[cause] ?? 0) + 1
+  }
+
+  refuse (reason: string): void {
+    this.refused[reason] = (this.refused[reason] ?? 0) + 1
   }
 }
 

@@ -23,8 +23,8 @@ const BYTES = 'be a whole number of bytes, at least 1'
 const HISTORY = 'be { size, ttl }: how many messages, from 1 to 100000, and milliseconds, from 1000 to 2147483647; or a function of the room that returns it'
 
 const WRONG: Array<[name: string, value: unknown, must: string]> = [
-  ['authenticate', true, 'be a Fastify hook, or false for a room that is open to all'],
-  ['authenticate', 'jwt', 'be a Fastify hook, or false for a room that is open to all'],
+  ['authenticate', true, "be a Fastify hook, or 'upgrade', or false for a room that is open to all"],
+  ['authenticate', 'jwt', "be a Fastify hook, or 'upgrade', or false for a room that is open to all"],
   ['authorize', true, 'be a function that returns true for those who may enter'],
   ['userId', 'sub', 'be a function of the user'],
   ['expiresAt', 5, 'be a function that returns seconds since 1970'],
@@ -59,6 +59,12 @@ const WRONG: Array<[name: string, value: unknown, must: string]> = [
   ['maxMessage', Infinity, BYTES],
   ['maxBuffered', 10n, BYTES],
   ['maxWaiting', 0, 'be a whole number of sockets, at least 1'],
+  ['maxConnections', 0, 'be a whole number of sockets, at least 1'],
+  ['maxConnectionsPerUser', Infinity, 'be a whole number of sockets, at least 1'],
+  ['maxConnectionsPerAddress', '10', 'be a whole number of sockets, at least 1'],
+  ['acceptRate', 0.5, 'be a whole number of upgrades per second, at least 1'],
+  ['origins', 'https://a.example', 'be an array of origins, or a function of one'],
+  ['byteRate', '1mb', 'be a whole number of bytes per second, at least 1'],
   ['messageRate', 0.5, 'be a whole number of messages per second, at least 1'],
   ['snapshotTimeout', 0, MS],
   ['maxSnapshot', 1.5, BYTES],
@@ -107,6 +113,7 @@ t.test('an option that is undefined counts as not given', async t => {
 t.test('times and sizes that contradict each other stop the boot', async t => {
   const contradictions: Array<[rooms: RoomsOptions, fastify: FastifyServerOptions, message: string]> = [
     [{ pongTimeout: 1_000, keepAlive: 1_000 }, {}, "option 'pongTimeout' (1000) must be less than keepAlive (1000): a ping must be answered before the next one"],
+    [{ byteRate: 10_000 }, {}, "option 'byteRate' (10000) is too little for maxPayload (65536): 5 seconds' worth must be enough for one message"],
     [{ maxMessage: 1_048_576 }, {}, "option 'maxMessage' (1048576) must be less than maxBuffered (1048576): a single message would otherwise end every socket as too slow"],
     [{ maxSnapshot: 1_048_576 }, {}, "option 'maxSnapshot' (1048576) must be less than maxBuffered (1048576): a snapshot would otherwise end its socket as too slow"],
     [{ maxPayload: 8_191 }, {}, "option 'maxAuthPayload' (8192) cannot be more than maxPayload (8191), which holds for all messages"],
@@ -135,19 +142,18 @@ t.test('options at their very limits boot', async t => {
 })
 
 t.test('an option of ws that would undo one of ours stops the boot, and the application can still be closed', async t => {
-  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate']) {
+  for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate', 'maxPendingAutoPongs']) {
     const app = Fastify()
     app.register(fastifyRooms, { websocket: { options: { [name]: 1 } } } as RoomsOptions)
-    await t.rejects(async () => await app.ready(), {
-      code: 'FST_ROOMS_INVALID_OPTION', message: `fastify-rooms: option 'websocket.options.${name}' is set by the option ${name} of fastify-rooms`
-    })
+    const by = name === 'maxPendingAutoPongs' ? 'fastify-rooms, as docs/limits.md says' : `the option ${name} of fastify-rooms`
+    await t.rejects(async () => await app.ready(), { code: 'FST_ROOMS_INVALID_OPTION', message: `fastify-rooms: option 'websocket.options.${name}' is set by ${by}` })
     await t.resolves(async () => await app.close())
   }
 })
 
 t.test('other options of ws are passed on, compression is off, and our limits are set', async t => {
   const app = await boot({ maxPayload: 10_000, maxFragments: 3, websocket: { options: { maxBufferedChunks: 7 } } })
-  t.match(app.websocketServer.options, { maxPayload: 10_000, maxFragments: 3, maxBufferedChunks: 7, perMessageDeflate: false, closeTimeout: 2_000 })
+  t.match(app.websocketServer.options, { maxPayload: 10_000, maxFragments: 3, maxBufferedChunks: 7, maxPendingAutoPongs: 60, perMessageDeflate: false, closeTimeout: 2_000 })
   await app.close()
 })
 

@@ -203,7 +203,7 @@ t.test('what a codec leaves out is as the protocol has it', async t => {
 t.test('a ping is a text of the codec’s own, or the protocol’s', async t => {
   for (const [codec, expected] of [[{ ping: 'still here' }, 'still here'], [{}, '{"command":"WSPing"}']] as Array<[Codec, string]>) {
     const { url } = await speaking(t, { status: () => undefined, ...codec }, OPEN, { rooms: { keepAlive: 40, pongTimeout: 30 } })
-    t.equal(await (await openText(t, url)).next(), expected)
+    t.equal(await (await openText(t, url, undefined, true)).next(), expected)
   }
 })
 

@@ -218,6 +218,26 @@ t.test('a client that leaves: what is at work is told, and what waits is not beg
   t.strictSame(calls, [1])
 })
 
+t.test('a handler that stops because its client has left has not failed; one that fails has, all the same', async t => {
+  for (const [fails, expected] of [[undefined, []], [new Error('no money left'), ['no money left']]] as const) {
+    const stopped = new Gate()
+    const { app, client, reported } = await createStand(t, {
+      NOTE: async ({ signal }) => {
+        await new Promise(resolve => { signal.addEventListener('abort', resolve) })
+        setImmediate(() => stopped.open())
+        throw fails ?? signal.reason
+      }
+    })
+    client.send({ command: 'NOTE', id: 1 })
+    client.send({ command: 'WSPing' })
+    await client.expectMessage('WSPong')
+    await client.terminate()
+    await until(() => app.ws.stats().connections === 0)
+    await stopped.pass()
+    t.strictSame(reported, expected)
+  }
+})
+
 t.test('a handler may end its socket', async t => {
   const { client } = await createStand(t, { NOTE: ({ connection }) => { connection.close() } })
   client.send({ command: 'NOTE', id: 1 })

@@ -52,7 +52,7 @@ t.test('a contract that cannot be used is refused where it is written', async t 
   for (const pattern of ['', 'a//b', ':', 'a/:1', 'a b', 'a/:x/:x', 'a/:x-y', '*', 7 as unknown as string]) {
     t.throws(() => defineRoom(pattern, { messages }), { code: 'FST_ROOMS_INVALID_CONTRACT' }, String(pattern))
   }
-  for (const definition of [undefined, {}, { messages: {} }, { messages: null }] as unknown as RoomDefinition[]) {
+  for (const definition of [undefined, {}, { messages: {} }, { messages: null }, { messages: {}, commands: {} }, { commands: { ASK: {} } }] as unknown as RoomDefinition[]) {
     t.throws(() => defineRoom('a', definition), { code: 'FST_ROOMS_INVALID_CONTRACT', message: /`messages` must have a schema/ })
   }
 })
@@ -162,6 +162,18 @@ t.test('a contract says more than names and messages', async t => {
     await sender.register(fastifyRooms)
     t.match(await sender.ws.sendToRoom(policed({ desk: 1 }), { command: 'CALLED', data: 1 }), { seq: 1 })
   })
+})
+
+t.test('a room may be one whose members only ask, and are sent nothing', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyRooms)
+  const desk = defineRoom('desk', { messages: {}, commands: { ASK: { reply: Type.Integer() } } })
+  app.get('/', { websocket: true }, app.manageWebsocket(desk, { authenticate: false, commands: { ASK: () => 7 } }))
+  const client = await connect(app, '/')
+  client.send({ command: 'ASK', id: 1 })
+  t.strictSame(await client.expectMessage(), { command: 'ASK', data: 7, id: 1 })
+  await t.rejects(app.ws.sendToRoom(desk(), { command: 'TOLD', data: 7 } as never), { code: 'FST_ROOMS_INVALID_MESSAGE', message: /it has none/ })
 })
 
 t.test('what the boot finds', async t => {

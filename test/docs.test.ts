@@ -24,14 +24,31 @@ import { handmadeToken } from './helpers/token.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const DOCS = readdirSync(join(ROOT, 'docs')).map(name => `docs/${name}`)
+const EXAMPLES = readdirSync(join(ROOT, 'examples')).map(name => `examples/${name}/README.md`).filter(name => existsSync(join(ROOT, name)))
 const EVERYTHING = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...DOCS]
 
 /** Options that have no default value. The compiler sees to it that none is forgotten. */
 const WITHOUT_DEFAULT: Record<Exclude<keyof RoomsOptions, keyof typeof DEFAULTS>, true> = {
-  redis: true, broker: true, history: true, codec: true, onGap: true, authenticate: true, authorize: true, snapshot: true, onJoin: true, onLeave: true, onError: true, websocket: true
+  redis: true,
+  broker: true,
+  history: true,
+  codec: true,
+  onGap: true,
+  authenticate: true,
+  authorize: true,
+  snapshot: true,
+  onJoin: true,
+  onLeave: true,
+  onError: true,
+  websocket: true,
+  origins: true,
+  maxConnections: true,
+  maxConnectionsPerUser: true,
+  maxConnectionsPerAddress: true,
+  acceptRate: true
 }
 /** Options whose default is a function, which says it in words. */
-const USER_HOOKS = { userId: 'user.sub ?? user.id', expiresAt: 'user.exp' }
+const USER_HOOKS = { userId: 'user.sub ?? user.id', issuedAt: 'user.iat', expiresAt: 'user.exp' }
 const OPTIONS = [...Object.keys(DEFAULTS), ...Object.keys(WITHOUT_DEFAULT)].sort()
 
 /** What a reader has who has followed "Install", and an application to try fragments in. */
@@ -49,7 +66,7 @@ await app.register(rooms)
 process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
 
 /** Pages whose fragments are run, too, in an application that has rooms. */
-const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|typescript)\.md/
+const RUNNING = /^(hooks|commands|contracts|asyncapi|codecs|rooms|typescript|limits)\.md/
 
 const TO_THE_END = `
 await app.ready()
@@ -263,7 +280,7 @@ t.test('the tables of docs/scaling.md are what comes of the constants', async t 
 })
 
 t.test('every link leads somewhere', async t => {
-  for (const file of EVERYTHING) {
+  for (const file of [...EVERYTHING, ...EXAMPLES]) {
     for (const [, target = ''] of readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)) {
       const [path = '', anchor] = target.split('#')
       const linked = path === '' ? file : join(dirname(file), path)

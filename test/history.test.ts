@@ -43,12 +43,13 @@ t.test('app.ws.history is what the room still holds', async t => {
 
 t.test('a history ends after its time, unless the room has members', async t => {
   const bus = new MemoryBus()
-  const process = await createProcess(t, bus, { rooms: { history: BOUNDS } }, { size: 10, ttl: 1_000 })
+  const process = await createProcess(t, bus, { rooms: { history: BOUNDS } }, { size: 10, ttl: 2_000 })
   await send(process, 1)
   const client = await join(t, process.url, process.token())
   const before = standingIn(client.frames[0])
   t.equal(before.seq, 1)
-  await new Promise(resolve => setTimeout(resolve, 2_500))
+  const { reads } = process.broker
+  await until(() => process.broker.reads >= reads + 7) // there are three in its time
   t.equal((await process.app.ws.history('cdr')).messages.length, 1, 'after more than twice its time')
   client.socket.terminate()
   await until(async () => (await process.app.ws.history('cdr')).messages.length === 0)

@@ -15,7 +15,7 @@ t.test('every member is pinged once per interval, by the protocol and by a frame
   for (const round of [order.slice(0, 8), order.slice(8, 16), order.slice(16, 24)]) {
     t.strictSame([...round].sort(), [0, 1, 2, 3, 4, 5, 6, 7], 'nobody is pinged twice before all others')
   }
-  t.ok(members.every(({ frames }) => frames.some(({ command }) => command === 'WSPing')))
+  t.ok(members.every(({ pings }) => pings >= 2))
   t.ok(members.every(({ socket }) => socket.readyState === socket.OPEN))
 })
 
@@ -37,11 +37,18 @@ t.test('an interval of any length costs little', async t => {
 })
 
 t.test('pings are spread over the interval: members who came together are not pinged together', async t => {
-  const { url, token } = await createApp(t, { rooms: QUICK })
-  const members = await Promise.all([1, 2, 3, 4].map(() => join(t, url, token())))
+  const { app, url, token } = await createApp(t, { rooms: QUICK })
+  await Promise.all([1, 2, 3, 4].map(() => join(t, url, token())))
+  // As they are sent: where this process is kept waiting, several may arrive in the same moment.
   const times: number[] = []
-  for (const member of members) member.socket.once('ping', () => times.push(performance.now()))
-  await until(() => times.length === 4)
+  for (const socket of app.websocketServer.clients) {
+    const { ping } = socket
+    socket.ping = (...args: unknown[]) => {
+      times.push(performance.now())
+      ping.apply(socket, args as [])
+    }
+  }
+  await until(() => times.length >= 4)
   const gaps = times.slice(1).map((time, i) => time - (times[i] as number))
   t.ok(gaps.every(gap => gap > 30), `a tick of 100 ms between two, give or take: ${gaps.map(Math.round)}`)
 })
@@ -65,7 +72,7 @@ t.test('any frame is a sign of life', async t => {
   page.send({ token: token() })
   await page.next('WSStatus')
   for (let i = 0; i < 4; i++) {
-    await page.next('WSPing')
+    await page.pinged()
     page.send({ command: 'WSPong' })
   }
   t.equal(page.socket.readyState, page.socket.OPEN)

@@ -192,6 +192,7 @@ t.test('what a broker of the application\'s own hands over is checked: what is n
 t.test('an upgrade that Fastify refuses before any hook runs leaves no socket behind', async t => {
   const sockets: Socket[] = []
   const { url } = await createApp(t, {
+    rooms: { authTimeout: 60_000 }, // when they would be ended in any case
     setup (app) {
       app.server.on('connection', socket => { sockets.push(socket) })
       app.get('/of/:room', { websocket: true }, app.manageWebsocket('cdr'))
@@ -202,7 +203,7 @@ t.test('an upgrade that Fastify refuses before any hook runs leaves no socket be
     const client = await openRaw(t, new URL(path, url).href)
     client.socket.destroy()
   }
-  await until(() => sockets.length === 3 && sockets.every(({ destroyed }) => destroyed), 2_000)
+  await until(() => sockets.length === 3 && sockets.every(({ destroyed }) => destroyed))
 })
 
 t.test('a socket that is closed by a client says so in the stats of its process', async t => {

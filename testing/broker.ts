@@ -1,5 +1,5 @@
 import type { Position } from '../types/index.js'
-import type { BrokerEvents, BrokerHistory } from '../lib/brokers/broker.js'
+import type { BrokerEvents, BrokerHistory, BrokerRecords } from '../lib/brokers/broker.js'
 import { MemoryBroker } from '../lib/brokers/memory.js'
 import { errors } from '../lib/errors.js'
 import type { Payload } from '../lib/wire.js'
@@ -27,6 +27,7 @@ class Link {
 export class BusBroker implements TestBroker {
   readonly name: string
   readonly history: BrokerHistory
+  readonly records: BrokerRecords
   readonly #exchange: Exchange
   readonly #memory: MemoryBroker
   /** What is delivered late may find that the subscription which it was for is gone. */
@@ -43,7 +44,12 @@ export class BusBroker implements TestBroker {
     this.#exchange = exchange
     this.#memory = new MemoryBroker(exchange.memory)
     this.#link = new Link(state)
-    const { history } = this.#memory
+    const { history, records } = this.#memory
+    this.records = {
+      clock: () => this.#ask('records', undefined, () => records.clock()),
+      keep: (text, lifetime) => this.#ask('records', undefined, () => records.keep(text, lifetime)),
+      list: () => this.#ask('records', undefined, () => records.list())
+    }
     this.history = {
       polled,
       append: (channel, text, mid, bounds) => this.#send(channel, text, mid, () => history.append(channel, text, mid, bounds)),
@@ -144,7 +150,10 @@ export class BusBroker implements TestBroker {
 
   #ask<T> (kind: Exclude<CallKind, 'send'>, channel: string | undefined, work: () => Promise<T>): Promise<T> {
     const room = channel === undefined ? undefined : this.#exchange.roomOf(channel)
-    const call: Call = { kind, by: this, room, id: undefined, command: undefined, data: undefined }
+    // What is listened to beside rooms is about records, and no test that counts subscriptions to rooms should see it.
+    const call: Call = room?.startsWith('!') === true
+      ? { kind: 'records', by: this, room: undefined, id: undefined, command: undefined, data: undefined }
+      : { kind, by: this, room, id: undefined, command: undefined, data: undefined }
     return this.#exchange.run(call, () => this.#do(call, work))
   }
 

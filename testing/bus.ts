@@ -161,8 +161,9 @@ export class TestBus {
     for (const broker of this.#brokers) broker.missed(this.#exchange.channelOf(room))
   }
 
-  /** Loses the history of a room, or of all: what comes next begins a new epoch. */
+  /** Loses the history of a room, or all that it keeps, as a Redis that starts anew: what comes next begins a new epoch. */
   forget (room?: string): void {
+    if (room === undefined) this.#exchange.memory.records.forget()
     this.#exchange.memory.histories.forget(room === undefined ? undefined : this.#exchange.channelOf(room))
   }
 

@@ -16,8 +16,10 @@ export interface ConnectableApp {
 
 const HINTS: Readonly<Record<number, string>> = {
   400: 'Fastify cannot read this path.',
+  401: 'The token is missing or no good: a route with `authenticate: \'upgrade\'` wants it in `headers.authorization`.',
+  403: 'Its `origins` do not have the one in `headers.origin`, or a hook of the application has refused.',
   404: 'There is no such WebSocket route: compare the path, and the prefix of its plugin.',
-  503: 'The application is closing, or was closed.'
+  503: 'The application is closing, or was closed; or one of its limits on connections is reached.'
 }
 
 /**

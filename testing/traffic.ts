@@ -8,8 +8,11 @@ export interface TestBroker extends Broker {
   readonly name: string
 }
 
-/** What applications ask of a bus. `send` is a message to a room, with history or without; `read` is about history. */
-export type CallKind = 'send' | 'subscribe' | 'unsubscribe' | 'read' | 'count' | 'flush'
+/**
+ * What applications ask of a bus. `send` is a message to a room, with history or without; `read` is about history, and
+ * `records` about access that was taken away.
+ */
+export type CallKind = 'send' | 'subscribe' | 'unsubscribe' | 'read' | 'records' | 'count' | 'flush'
 
 /** What a text says, as far as it is a message. */
 interface Content {
@@ -22,7 +25,7 @@ export interface Call extends Content {
   readonly kind: CallKind
   /** The broker of the application that asks; undefined for `bus.publish`. */
   readonly by: TestBroker | undefined
-  /** Undefined for `flush`, which is about all rooms. */
+  /** Undefined for `flush` and `records`, which are about all rooms. */
   readonly room: string | undefined
   /** The name of the message, as in its receipt. */
   readonly id: string | undefined

@@ -28,7 +28,7 @@ export interface CommandDefinition {
 export interface RoomDefinition {
   /** A schema of all parameters of the name. @default each is a string */
   readonly params?: unknown
-  /** What members are sent: for each command, a schema of its `data`. */
+  /** What members are sent: for each command, a schema of its `data`. Empty only where there are `commands`. */
   readonly messages: Readonly<Record<string, unknown>>
   /** What clients may ask: for each command, a schema of its `data`, and one of the reply. */
   readonly commands?: Readonly<Record<string, CommandDefinition>>

@@ -1,5 +1,5 @@
 /// <reference types="@fastify/websocket" preserve="true" />
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, RouteGenericInterface } from 'fastify'
 import type { WebsocketPluginOptions, WebsocketHandler } from '@fastify/websocket'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Broker } from '../lib/brokers/broker.js'
@@ -92,6 +92,8 @@ export interface Connection<M = Message> {
    * @throws TypeError when the code is not one that may be sent (RFC 6455 §7.4)
    */
   close (code?: number, reason?: string): void
+  /** With the request's id, this connection's, the user's and the room's. */
+  readonly log: FastifyBaseLogger
   /**
    * One more room, where the route was given an array. Authorised like any entry, and the client is told `joined`.
    * @returns `true` when the socket is in, the snapshot was sent and `onJoin` is through, or when it was in before;
@@ -129,18 +131,37 @@ export type RoomSource<R extends RouteGenericInterface = RouteGenericInterface> 
 /** The contracts that stand there. */
 export type ContractsIn<S> = S extends AnyContract ? S : S extends Room<infer C extends AnyContract> ? C : never
 
+/**
+ * Origins as browsers send them (RFC 6454 §6.2), such as `https://a.example`; a RegExp must match the whole of one. Or a function,
+ * which only by `true` lets pass.
+ */
+export type Origins<R extends RouteGenericInterface = RouteGenericInterface> =
+  ReadonlyArray<string | RegExp> | ((origin: string, request: FastifyRequest<R>) => boolean | Promise<boolean>)
+
 /** Policies. A route's own take the place of the plugin's. */
 export interface Hooks<R extends RouteGenericInterface = RouteGenericInterface, M = Message> {
   /**
    * Who is it? Any Fastify hook that checks the `authorization` header, which holds the token of the first message as
-   * `Bearer <token>`; or `false`: the room is open to all, and no token is waited for.
+   * `Bearer <token>`; or `'upgrade'`: the hooks of the route find out, from the subprotocol `bearer.<token>`, a header or a
+   * cookie, and otherwise `request.jwtVerify()`; or `false`: the room is open to all. In both, no first message is waited for.
    * @default `request.jwtVerify()` of @fastify/jwt, with the token of the first message
    */
-  authenticate?: AuthenticateHook | false | undefined
+  authenticate?: AuthenticateHook | 'upgrade' | false | undefined
+  /**
+   * Which pages may open a socket: those of these origins, or those for which the function returns `true`. A request without
+   * an `Origin` is no browser's, and is let pass, unless a cookie may say who its user is (`authenticate: 'upgrade'`).
+   * @default all
+   */
+  origins?: Origins<R> | undefined
   /** May this user enter this room? Only `true` lets in. A thrown error means what its `statusCode` says. @default everyone who is authenticated */
   authorize?: ((entry: { user: User | null, room: string, params: FastifyRequest<R>['params'], request: FastifyRequest<R> }) => boolean | Promise<boolean>) | undefined
   /** What to call the user in logs and on connections. @default `user.sub ?? user.id` */
   userId?: ((user: User) => string | number | undefined | Promise<string | number | undefined>) | undefined
+  /**
+   * When the token was issued, in seconds since 1970: one that was issued at or before a revocation is not accepted. Where it
+   * is `undefined`, the token counts as older than all of them. @default `user.iat`
+   */
+  issuedAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
   /** When the token expires, in seconds since 1970; `undefined` is never. @default `user.exp` */
   expiresAt?: ((entry: { user: User }) => number | undefined | Promise<number | undefined>) | undefined
   /**
@@ -226,6 +247,10 @@ export interface RoomsOptions extends Hooks {
   authTimeout?: number | undefined
   /** Of the first message. @default 8192 */
   maxAuthPayload?: number | undefined
+  /** How long before its token expires a client is told `token_expiring`. @default 30000 */
+  refreshWindow?: number | undefined
+  /** How long a revocation keeps old tokens out: longer than any token lives. @default 86400000 */
+  revocationLifetime?: number | undefined
   /** Of every message of a client. @default 65536 */
   maxPayload?: number | undefined
   /** How many fragments a client may split a message into. @default 64 */
@@ -236,8 +261,18 @@ export interface RoomsOptions extends Hooks {
   maxBuffered?: number | undefined
   /** Sockets that have not proved who they are, in this process. @default 1000 */
   maxWaiting?: number | undefined
-  /** Messages per second that one client may send on average; five seconds' worth may come at once. @default 100 */
+  /** Sockets in this process, with upgrades that are under way. @default any number */
+  maxConnections?: number | undefined
+  /** Of these, how many may be of one user, as `userId` names it. @default any number */
+  maxConnectionsPerUser?: number | undefined
+  /** Of these, how many may be of one address, which is `request.ip`; of IPv6, the /64. @default any number */
+  maxConnectionsPerAddress?: number | undefined
+  /** Upgrades per second in this process on average; one second's worth may come at once. @default any number */
+  acceptRate?: number | undefined
+  /** Messages, pings and pongs per second that one client may send on average; five seconds' worth may come at once. @default 100 */
   messageRate?: number | undefined
+  /** The same in bytes. @default 262144 */
+  byteRate?: number | undefined
   /** How long `snapshot` may take. @default 5000 */
   snapshotTimeout?: number | undefined
   /** Of a snapshot, as JSON; less than `maxBuffered`. @default 524288 */
@@ -286,6 +321,8 @@ export interface Stats {
   connections: number
   /** Sockets that have not proved who they are. */
   waiting: number
+  /** Revocations that this process knows of. */
+  revocations: number
   /** Rooms with members here. */
   rooms: number
   /** Members here; a socket counts once for each of its rooms. */
@@ -318,6 +355,21 @@ export interface Stats {
   ignored: number
   /** Sockets that ended, by cause: the protocol's names, and `client` where the client or the link ended them. */
   ended: Record<string, number>
+  /** Upgrades that were refused, by reason, and sockets that were one too many of their `user`: see docs/limits.md. */
+  refused: Record<string, number>
+}
+
+export interface RevokeOptions {
+  /** How long tokens that were issued until now are kept out, in milliseconds. @default `revocationLifetime` of the plugin */
+  lifetime?: number | undefined
+}
+
+/** What became of taking access away. */
+export interface Revoked {
+  /** How many sockets of this process have lost it. Those of others follow within a second. */
+  connections: number
+  /** The broker could not be reached: other processes learn of it as soon as it can be, if this process lives until then. */
+  degraded?: true
 }
 
 export interface Rooms {
@@ -334,6 +386,27 @@ export interface Rooms {
    * @throws FST_ROOMS_INVALID_ROOM, FST_ROOMS_BROKER_UNAVAILABLE
    */
   count (room: string | Room): Promise<number>
+  /**
+   * Ends all sockets of a user, in every process, with 4410, and refuses tokens of this user that were issued at or before
+   * this moment, those of this very second included. A process that cannot be reached does it when it is back.
+   * @param userId as the hook `userId` has it
+   * @throws FST_ROOMS_INVALID_USER, FST_ROOMS_INVALID_LIFETIME; FST_ROOMS_TOO_MANY_REVOCATIONS, FST_ROOMS_BROKER_UNAVAILABLE
+   * when a thousand wait for the broker already; FST_ROOMS_NO_RECORDS. All as rejections
+   */
+  disconnectUser (userId: string | number, options?: RevokeOptions): Promise<Revoked>
+  /**
+   * Takes a user out of one room, in every process: a socket of one room ends with 4403, others are told `left`. No message
+   * that is sent to the room later reaches the user, until a token that is issued from now on opens the room again; what was
+   * sent in the meantime is not replayed then.
+   * @throws as `disconnectUser`, and FST_ROOMS_INVALID_ROOM
+   */
+  removeFromRoom (room: string | Room, userId: string | number, options?: RevokeOptions): Promise<Revoked>
+  /**
+   * Takes everyone out of a room, in every process: sockets of one room end with 4410, others are told `left`. Tokens that
+   * were issued until now do not open it again; in a room that is open to all, whoever comes later may enter.
+   * @throws as `disconnectUser`, and FST_ROOMS_INVALID_ROOM
+   */
+  closeRoom (room: string | Room, options?: RevokeOptions): Promise<Revoked>
   /**
    * What a room with history still holds.
    * @param options.since only what came after this position, which must be of the present epoch or one still kept

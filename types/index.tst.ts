@@ -12,7 +12,7 @@ import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'tstyche'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker, MemoryBus } from '../index.js'
 import type {
-  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Position, Receipt, Room, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
+  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Origins, Position, Receipt, Room, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
   Stats, User
 } from '../index.js'
 
@@ -65,7 +65,13 @@ describe('registration', () => {
       closeTimeout: 1,
       drainTimeout: 1,
       websocket: { options: { perMessageDeflate: true }, errorHandler: () => {} },
-      authenticate: false,
+      authenticate: 'upgrade',
+      origins: ['https://a.example', /https:\/\/[a-z]+\.example/],
+      maxConnections: 1,
+      maxConnectionsPerUser: 1,
+      maxConnectionsPerAddress: 1,
+      acceptRate: 1,
+      byteRate: 1,
       authorize: () => true,
       userId: () => 7,
       expiresAt: () => undefined,
@@ -159,6 +165,7 @@ describe('sending', () => {
     expect(app.ws.stats()).type.toBe<Stats>()
     expect(app.ws.stats().broker).type.toBe<'up' | 'down'>()
     expect(app.ws.stats().ended.too_slow).type.toBe<number | undefined>()
+    expect(app.ws.stats().refused.origin).type.toBe<number | undefined>()
   })
 })
 
@@ -259,6 +266,23 @@ describe('manageWebsocket', () => {
   })
 })
 
+describe('origins', () => {
+  test('are origins, patterns, or a function of one and of the request', () => {
+    expect<Origins>().type.toBeAssignableFrom(['https://a.example'])
+    expect<Origins>().type.toBeAssignableFrom([/https:\/\/a\.example/])
+    expect<Origins>().type.toBeAssignableFrom((origin: string) => origin === 'https://a.example')
+    expect<Origins>().type.toBeAssignableFrom(async (origin: string, request: FastifyRequest) => request.hostname === origin)
+    app.manageWebsocket<{ Params: { stand: string } }>('cdr', { origins: (origin, { params }) => origin === `https://${params.stand}.example` })
+  })
+
+  test('are nothing else', () => {
+    expect<Origins>().type.not.toBeAssignableFrom('https://a.example')
+    expect<Origins>().type.not.toBeAssignableFrom([7])
+    expect<Origins>().type.not.toBeAssignableFrom(() => 'yes')
+    expect(app.manageWebsocket).type.not.toBeCallableWith('cdr', { maxConnections: 1 })
+  })
+})
+
 describe('authenticate', () => {
   test('takes hooks that are written in place', () => {
     app.manageWebsocket('cdr', {
@@ -289,6 +313,7 @@ describe('authenticate', () => {
     expect<AuthenticateHook>().type.toBeAssignableFrom<preHandlerHookHandler>()
     expect<AuthenticateHook>().type.toBeAssignableFrom<preHandlerAsyncHookHandler>()
     expect<Hooks['authenticate']>().type.toBeAssignableFrom(false)
+    expect<Hooks['authenticate']>().type.toBeAssignableFrom('upgrade' as const)
   })
 
   test('refuses what is no hook', () => {

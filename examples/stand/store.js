@@ -21,6 +21,9 @@ const ROSTER = new Map([
   id, firstname, name, promo, curriculum, registered: false, paid: false, teeShirt: false, note: '', version: 0, change: null, ...file
 }]))
 
+/** How long a Redis that hangs keeps a request waiting, in milliseconds. */
+const PATIENCE = 2_000
+
 /** Where the event begins. A real one is planned, and opened when the doors are. */
 const EVENT = /** @type {const} */ ({ status: 'onsite' })
 
@@ -88,7 +91,7 @@ class StoreInRedis {
 
   /** @param {string} url */
   static async open (url) {
-    const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1 })
+    const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1, commandTimeout: PATIENCE })
     // Later on, fastify-rooms is the one who logs that Redis cannot be reached.
     /** @type {Error | undefined} */
     let cause

@@ -33,6 +33,29 @@ export interface Broker {
 
   /** What a broker that keeps messages has for rooms with history. Without it there are none. */
   readonly history?: BrokerHistory | undefined
+
+  /** Where access that was taken away is kept. Without it none can be. */
+  readonly records?: BrokerRecords | undefined
+}
+
+/**
+ * Texts that all processes must know for a time, also those that were cut off or not there when they were written. All
+ * methods settle in a time that the broker chooses, and reject as `publish` does.
+ */
+export interface BrokerRecords {
+  /** Milliseconds since 1970, by a clock that all processes share. */
+  clock (): Promise<number>
+  /** Keeps a text, in order with what is published here. To keep it twice is to keep it once. @param lifetime in milliseconds from now on */
+  keep (text: string, lifetime: number): Promise<void>
+  /** All that are kept, in no order. */
+  list (): Promise<readonly Kept[]>
+}
+
+/** A text that is kept. */
+export interface Kept {
+  readonly text: string
+  /** For how many milliseconds more. */
+  readonly remaining: number
 }
 
 /**

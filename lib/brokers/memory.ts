@@ -1,6 +1,7 @@
 import type { Position } from '../../types/index.js'
-import type { Broker, BrokerEvents, BrokerHistory } from './broker.js'
+import type { Broker, BrokerEvents, BrokerHistory, BrokerRecords } from './broker.js'
 import { MemoryHistories, MemoryHistory } from './memory-history.js'
+import { MemoryRecords } from './memory-records.js'
 
 /** What one broker has to do with a channel. */
 interface Presence {
@@ -14,16 +15,19 @@ export class MemoryBus {
   /** The arrays are replaced and never changed: a message may be on its way through one. */
   readonly channels = new Map<string, readonly Presence[]>()
   readonly histories = new MemoryHistories()
+  readonly records = new MemoryRecords()
 }
 
 /** The broker of one process: nothing to install, and nothing that can fail. */
 export class MemoryBroker implements Broker {
   readonly history: BrokerHistory
+  readonly records: BrokerRecords
   readonly #bus: MemoryBus
   #events: BrokerEvents | undefined
 
   constructor (bus: MemoryBus = new MemoryBus()) {
     this.#bus = bus
+    this.records = bus.records
     this.history = new MemoryHistory(bus.histories, (channel, payload, position) => this.#deliver(channel, payload, position))
   }
 

@@ -189,6 +189,19 @@ redis.call('PEXPIRE', key, ttl)
 return { { last[1], { 'm', last[2][2] } }, entries, broken }
 `)
 
+/** Keeps a text until its time is over, if there is room. The set lives as long as what lives longest in it. */
+export const KEEP = script(`
+local key = KEYS[1]
+local text, lifetime, most = unpack(ARGV)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+if redis.call('ZCARD', key) >= tonumber(most) and not redis.call('ZSCORE', key, text) then return 0 end
+redis.call('ZADD', key, 'GT', string.format('%.0f', now + lifetime), text)
+if redis.call('PTTL', key) < tonumber(lifetime) then redis.call('PEXPIRE', key, lifetime) end
+return 1
+`)
+
 function script (text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }

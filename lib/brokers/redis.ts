@@ -7,6 +7,7 @@ import { ClusterWatch } from './cluster-watch.js'
 import { Occupancy } from './occupancy.js'
 import { redacted, unavailable, unknown, wasNotSent } from './redis-errors.js'
 import { RedisHistory } from './redis-history.js'
+import { RedisRecords } from './redis-records.js'
 import { PING_INTERVAL } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
 import { Subscriptions } from './subscriptions.js'
@@ -16,6 +17,7 @@ import type { Watch } from './watch.js'
 /** Pub/sub of Redis: one channel per room, and the payload is the text of the frame, so that any program can take part. */
 export class RedisBroker implements Broker {
   readonly history: RedisHistory
+  readonly records: RedisRecords
   readonly #link: RedisLink
   readonly #occupancy: Occupancy
   readonly #subscriptions: Subscriptions
@@ -38,6 +40,7 @@ export class RedisBroker implements Broker {
     this.#answers = new Answers(link.commands, publishTimeout)
     this.#heard = new Answers(link.subscriber, publishTimeout)
     this.history = new RedisHistory(link, this.#answers, this.#heard, this.#subscriptions, publishTimeout)
+    this.records = new RedisRecords(link, this.#answers, prefix)
     const own = `${prefix}!${nextId()}` // no room is called so
     const deaf = (): void => this.#deaf()
     this.#watch = 'nodes' in link.commands ? new ClusterWatch(link, own, this.#subscriptions, deaf) : new SingleWatch(link, own, deaf)

@@ -99,6 +99,16 @@ t.test('who must show a token is told so, and where it goes', async t => {
   t.notOk(channelsOf(document)['cdr.ws']?.messages.token)
 })
 
+t.test('where the token comes with the upgrade, no frame has it', async t => {
+  const app = await describe(t, app => { app.get('/ws', { websocket: true }, app.manageWebsocket('cdr', { authenticate: 'upgrade' })) })
+  const document = app.asyncapi()
+  t.match(document.components.securitySchemes, { upgrade: { type: 'http', scheme: 'bearer', description: /among the subprotocols/ } })
+  t.notOk('token' in (document.components.securitySchemes as object))
+  t.match(channelsOf(document).ws, { description: /The token comes with the upgrade/, messages: { token: undefined } })
+  t.match(operationsOf(document)['ws.message'], { security: [{ $ref: '#/components/securitySchemes/upgrade' }] })
+  t.strictSame((await diagnosticsOf(document)).filter(line => !line.includes('asyncapi-id') && !line.includes('asyncapi-servers') && !line.includes('asyncapi-tags')), [])
+})
+
 t.test('an application that has another scheme for its token says so', async t => {
   const token = { type: 'userPassword', description: 'A ticket, as the first frame.' }
   const app = await describeStands(t, { asyncapi: { info: INFO, id: 'urn:example:stands', components: { securitySchemes: { token }, schemas: { own: { type: 'string' } }, tags: { stands: { name: 'stands' } } } } })

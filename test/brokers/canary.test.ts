@@ -54,7 +54,8 @@ t.test('subscriptions that are with another server are noticed within 3 s, and m
 t.test('Redis counts nobody on a channel that is subscribed to: it is told at once that something was missed, and not for every message', async t => {
   const { started } = await startDivided(t)
   const before = performance.now()
-  for (let i = 0; i < 100; i++) t.equal(await publish(started, 'rooms:a', 'lost', String(i)), 0)
+  // All in one moment, however slow the machine is.
+  t.strictSame(new Set(await Promise.all(Array.from({ length: 100 }, (_, i) => publish(started, 'rooms:a', 'lost', String(i))))), new Set([0]))
   await until(() => started.missed.length > 0)
   t.strictSame(started.missed, ['rooms:a'])
   await until(() => started.missed.length > 1)

@@ -46,6 +46,17 @@ t.test('a Redis Cluster', async t => {
     await until(async () => await b.app.ws.count('cdr') === 1)
   })
 
+  /** The only process that there is knows all masters, and hears itself on each. */
+  const untilItListens = async (): Promise<void> => await until(async () => {
+    const canaries = await Promise.all(nodes.map(async node => {
+      const client = node.client()
+      const channels = await client.pubsub('SHARDCHANNELS', 'rooms:!*') as string[]
+      client.disconnect()
+      return channels
+    }))
+    return canaries.every(channels => channels.length === 1)
+  })
+
   /** The node that has a channel's slot, and another. */
   const around = async (channel: string): Promise<{ slot: number, from: Node, to: Node }> => {
     const slot = slotOf(channel)
@@ -71,13 +82,7 @@ t.test('a Redis Cluster', async t => {
 
   t.test('a process listens to itself on each master', async t => {
     const a = await start(t, new RedisBroker(await createLink(connect()), settings))
-    const canaries = async (): Promise<string[][]> => await Promise.all(nodes.map(async node => {
-      const client = node.client()
-      const channels = await client.pubsub('SHARDCHANNELS', 'rooms:!*') as string[]
-      client.disconnect()
-      return channels
-    }))
-    await until(async () => (await canaries()).every(channels => channels.length === 1))
+    await untilItListens()
     await new Promise(resolve => setTimeout(resolve, 4_000))
     t.strictSame([a.downs, a.errors, a.messages], [0, [], []])
   })
@@ -88,7 +93,7 @@ t.test('a Redis Cluster', async t => {
     const natMap = Object.fromEntries(nodes.map(({ port }) => [`127.0.0.1:${port}`, { host: '127.0.0.1', port: proxies.get(port)?.port as number }]))
     const a = await start(t, new RedisBroker(await createLink(connect({ natMap })), settings))
     await a.broker.subscribe('rooms:deaf')
-    await new Promise(resolve => setTimeout(resolve, 2_000)) // the canaries sing
+    await untilItListens()
     const proxy = proxies.get((await around('rooms:deaf')).from.server.port) as FaultProxy
     const { ups, downs } = a
     proxy.mode = 'deafen'
@@ -110,7 +115,7 @@ t.test('a Redis Cluster', async t => {
     const a = await start(t, new RedisBroker(link, settings))
     const channels = Array.from({ length: 12 }, (_, i) => `rooms:owner-${i}`)
     await Promise.all(channels.map(channel => a.broker.subscribe(channel)))
-    await new Promise(resolve => setTimeout(resolve, 1_500)) // the owners are known
+    await untilItListens()
     const { slots } = link.commands as Cluster
     const [one, other] = [...new Set(slots.map(([owner]) => owner))] as [string, string]
     const moved = channels.filter(channel => slots[slotOf(channel)]?.[0] === one)
@@ -183,7 +188,7 @@ t.test('a Redis Cluster', async t => {
       await until(async () => await a.broker.count(channel) === 1)
       await a.broker.unsubscribe(channel)
     }
-    await new Promise(resolve => setTimeout(resolve, 1_000)) // a canary is placed
+    await untilItListens()
     await a.broker.close()
     for (const admin of admins) t.strictSame(await refusals(admin), [])
   })

@@ -199,11 +199,11 @@ export function historySuite (t: Test, pair: (t: Test) => Promise<[Started, Star
     t.test('a history is forgotten after its time, which each message and each reader begins anew; then an epoch begins', async t => {
       const [a, b] = await pair(t)
       const room = aRoom()
-      const bounds = { size: 5, ttl: 1_500 }
+      const bounds = { size: 5, ttl: 2_500 }
       const one = await append(a, room, 'one', bounds)
       const position = { epoch: one.epoch, seq: 1, mid: 'one' }
       for (let i = 0; i < 3; i++) {
-        await new Promise(resolve => setTimeout(resolve, 600))
+        await new Promise(resolve => setTimeout(resolve, 900))
         t.equal((await historyOf(b).read(room, position, bounds, 1)).broken, undefined)
       }
       await until(async () => (await historyOf(a).tail(room, 1)).length === 0)

@@ -101,7 +101,7 @@ t.test('Redis crashes and comes back empty: sends say so meanwhile, and everythi
 
 t.test('Redis hangs: a send is unknown after publishTimeout, arrives once when it wakes, and a count fails', async t => {
   const redis = await startRedis(t)
-  const a = await startBroker(t, redis.url, { prefix: 'rooms:', publishTimeout: 300 })
+  const a = await startBroker(t, redis.url, { prefix: 'rooms:', publishTimeout: 1_000 })
   await a.broker.subscribe('rooms:a')
   await redis.kill('SIGSTOP')
   const counting = a.broker.count('rooms:a')

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Broker, Position } from '../../index.js'
+import type { Broker, BrokerRecords, Kept, Position } from '../../index.js'
 import { until } from '../helpers/app.js'
 import { historySuite } from './history-suite.js'
 
@@ -48,6 +48,22 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
     }
 
     historySuite(t, pair)
+
+    t.test('what is kept for all is kept once, for its time, and every process has one clock', async t => {
+      const [a, b] = await pair(t)
+      const [one, other] = [a.broker.records as BrokerRecords, b.broker.records as BrokerRecords]
+      t.strictSame(await one.list(), [])
+      const before = await one.clock()
+      t.ok(await other.clock() >= before)
+      await one.keep('{"long":"é ☃"}', 60_000)
+      await one.keep('{"long":"é ☃"}', 50_000)
+      await other.keep('{"short":1}', 1)
+      await until(async () => (await other.list()).length === 1)
+      const [kept] = await other.list() as [Kept]
+      t.equal(kept.text, '{"long":"é ☃"}')
+      t.ok(kept.remaining > 40_000 && kept.remaining <= 60_000, `${kept.remaining} ms`)
+      t.strictSame((await one.list()).map(({ text }) => text), [kept.text])
+    })
 
     t.test('a payload reaches every process that is subscribed, the sender included, unchanged', async t => {
       const [a, b] = await pair(t)

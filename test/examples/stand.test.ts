@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Browser, Locator, Page } from 'playwright-core'
+import { FaultProxy } from '../../faults/shared.js'
 import { until } from '../helpers/app.js'
 import { launchBrowser } from '../helpers/chromium.js'
 import { join, open, refusalOf, status } from '../helpers/client.js'
@@ -328,6 +329,39 @@ t.test('a change whose message cannot be sent is made all the same, is logged, a
   t.match(data.students[0], { id: '1', paid: true })
 })
 
+t.test('Redis says nothing to whoever sends messages: a change does not wait for that', async t => {
+  const redis = await startRedis(t)
+  const proxy = await FaultProxy.start(redis.port)
+  t.teardown(() => proxy.close())
+  const stand = await startStand(t, { REDIS_URL: `redis://127.0.0.1:${proxy.port}` })
+  const { url, token, patch } = await visit(stand)
+  const member = await join(t, url, token)
+  await member.next('WSSnapshot')
+  const [, ...ofRooms] = proxy.links() // the first connection is that of the files
+  for (const link of ofRooms) link.mode = 'blackhole'
+  proxy.arriving = 'refuse'
+  const response = await patch('/cdr/users/1', { paid: true })
+  t.equal(response.status, 200)
+  t.match(await response.json(), { id: '1', paid: true })
+  await until(() => stand.output().includes('message could not be sent to the room'))
+  proxy.arriving = 'pass'
+  t.equal((await member.next('WSStatus')).data?.status, 'resync')
+  t.equal((await patch('/cdr/users/2', { paid: false })).status, 200)
+  t.match(await member.next('UPDATE_USER'), { data: { id: '2', paid: false } })
+})
+
+t.test('Redis hangs: a change is refused in time, and can be made when it is over', async t => {
+  const redis = await startRedis(t)
+  const stand = await startStand(t, { REDIS_URL: redis.url })
+  const { patch } = await visit(stand)
+  await redis.kill('SIGSTOP')
+  const refused = await patch('/cdr/users/1', { paid: true })
+  t.equal(refused.status, 503)
+  t.match(await refused.json(), { message: /^The files cannot be reached now/ })
+  await redis.kill('SIGCONT')
+  await until(async () => (await patch('/cdr/users/1', { paid: true })).status === 200)
+})
+
 t.test('a client that knows nothing but WebSocket and JSON is served', async t => {
   const stand = await startStand(t)
   const { url, token, patch } = await visit(stand)
@@ -374,20 +408,32 @@ t.test('a client that comes back is sent what it has missed, and no snapshot', a
 })
 
 t.test('a web client of Hyperion works on the board with no change on its side', async t => {
-  const { url, token, patch } = await visit(await startStand(t))
-  const client = new HyperionClient(url, token)
+  const { address, token, patch } = await visit(await startStand(t))
+  const client = new HyperionClient(address, token)
   t.teardown(() => client.close())
+  client.show(await (await fetch(`${address}/cdr/users`, { headers: { authorization: `Bearer ${token}` } })).json() as Array<{ id: string }>)
+  t.equal(client.users.size, 12)
   client.open()
   await until(() => client.statuses.length === 1)
   const answer = await (await patch('/cdr/users/7', { registered: true })).json()
   await until(() => client.statuses.length === 2)
   t.strictSame(client.users.get('7'), answer)
   client.send('{"command":"HELLO","data":{}}')
-  await patch('/cdr/users/7', { paid: true })
+  await patch('/cdr/event', { status: 'pending' })
+  await patch('/cdr/users/7', { paid: true }) // of which nobody is told
+  await patch('/cdr/event', { status: 'onsite' })
+  await patch('/cdr/users/8', { paid: true })
   await until(() => client.statuses.length === 3)
-  t.match(client.users.get('7'), { paid: true })
+  t.match(client.users.get('8'), { paid: true })
+  t.match(client.users.get('7'), { paid: false })
+  t.equal(client.sockets, 3, 'one for each list that it had, and none for what it does not know')
   t.strictSame(client.statuses, ['connected', 'connected', 'connected'])
   t.strictSame(client.errors, [])
+
+  const other = new HyperionClient(address, 'nonsense')
+  other.open()
+  await until(() => other.codes.length === 1)
+  t.strictSame([other.statuses, other.codes], [['invalid_token'], [4401]])
 })
 
 t.test('who is no volunteer, or nobody, is not let in', async t => {

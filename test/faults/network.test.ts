@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { FaultProxy } from '../../faults/shared.js'
-import { createField, sleep, underLoad } from '../helpers/field.js'
+import { until } from '../helpers/app.js'
+import { createField, underLoad } from '../helpers/field.js'
 import { startRedis } from '../helpers/redis.js'
 import { watchForStrays } from '../helpers/strays.js'
 
@@ -39,7 +40,7 @@ t.test('answers are lost, and then the connection: nothing comes twice, and ever
     for (let time = 0; time < 3; time++) {
       await field.fault(async () => {
         for (const proxy of field.proxies) proxy.set('drop-replies', 'commands')
-        await sleep(150)
+        await field.sent(30)
         for (const proxy of field.proxies) proxy.cut('commands')
       })
       await field.flow()
@@ -54,9 +55,9 @@ t.test('what was sent arrives when its connection has long ended: nothing comes 
       await field.fault(async () => {
         const links = field.proxies.flatMap(proxy => proxy.links('commands'))
         for (const link of links) link.mode = 'hold'
-        await sleep(200)
+        await field.sent(40)
         for (const link of links) link.desert()
-        await sleep(600)
+        await field.flow() // by new connections
         for (const link of links) link.release()
       })
       await field.flow()
@@ -93,7 +94,7 @@ t.test('a process has missed more, in all its rooms together, than Redis keeps f
     proxy.arriving = 'refuse'
     proxy.cut('subscriber')
     for (const room of rooms) field.send(0, room, 10, 'x'.repeat(16_000))
-    await field.claimed()
+    await field.settled()
     proxy.arriving = 'pass'
   })
   await field.settle()
@@ -110,7 +111,7 @@ t.test('one of three processes can hear and cannot send: what it served alone, t
       if (proxy === undefined) return
       proxy.arriving = 'refuse'
       proxy.cut('commands')
-      await sleep(1_000)
+      await until(() => field.claimed('degraded') >= 20)
       proxy.arriving = 'pass'
     })
   })
@@ -123,7 +124,7 @@ t.test('one of three processes is cut off from Redis altogether: it comes back w
   const field = await underLoad(t, { processes: 3 }, async field => {
     await field.fault(async () => {
       field.proxies[0]?.partition()
-      await sleep(2_500)
+      await until(() => field.apps[0]?.app.ws.stats().broker === 'down')
       field.proxies[0]?.heal()
     })
   }, 25)

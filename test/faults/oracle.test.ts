@@ -49,6 +49,7 @@ t.test('a message that never came', async t => {
     t.strictSame(failures(verdict, {}, false), [])
     t.match(failures(verdict), ['lost, though Redis had them: 1, at most 0'])
     t.strictSame(failures(verdict, { lossy: true }), [])
+    t.match(failures(verdict, { told: 0 }, false), ['lost and told: 1, at most 0'])
   })
 
   t.test('and the member was told too late, or during the fault, which is not too late', async t => {

@@ -61,7 +61,7 @@ export async function buildApp ({ rooms, route, fastify, jwt, before, setup }: S
     }
   })
   const app = Fastify({ logger: { level: 'trace', stream }, ...fastify })
-  await app.register(fastifyJwt, { secret: 'a secret of the tests', verify: { algorithms: ['HS256'] }, ...jwt })
+  await app.register(fastifyJwt, { secret: 'a secret of the tests', verify: { algorithms: ['HS256'], requiredClaims: ['iat'] }, ...jwt })
   await app.register(fastifyRooms, await before?.(app) ?? rooms ?? {})
   app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket('cdr', route))
   app.patch('/cdr/users/:id', async (request, reply) => {

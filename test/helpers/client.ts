@@ -9,17 +9,22 @@ export interface Frame {
   [key: string]: unknown
 }
 
-/** A WebSocket client that knows nothing of fastify-rooms: it keeps the frames in the order in which they come. */
+/**
+ * A WebSocket client that knows nothing of fastify-rooms: it keeps the frames in the order in which they come, but those
+ * that keep it alive. They come when their turn is, which for a second member is after half a second, between any two others.
+ */
 export class Client {
   readonly socket: WebSocket
   readonly frames: Frame[] = []
+  /** How often it was pinged, by frames. */
+  pings = 0
   readonly closed: Promise<{ code: number, reason: string }>
   readonly opened: Promise<void>
   readonly #waiting: Array<() => void> = []
   #taken = 0
 
-  constructor (url: string, options: ClientOptions = {}) {
-    this.socket = new WebSocket(url, options)
+  constructor (url: string, options: ClientOptions = {}, protocols: string[] = []) {
+    this.socket = new WebSocket(url, protocols, options)
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', resolve)
       this.socket.once('error', reject)
@@ -27,7 +32,9 @@ export class Client {
     this.opened.catch(() => {})
     this.socket.on('error', () => {})
     this.socket.on('message', data => {
-      this.frames.push(JSON.parse(data.toString()))
+      const frame: Frame = JSON.parse(data.toString())
+      if (frame.command === 'WSPing') this.pings++
+      else this.frames.push(frame)
       for (const wake of this.#waiting.splice(0)) wake()
     })
     this.closed = new Promise(resolve => {
@@ -38,20 +45,34 @@ export class Client {
     })
   }
 
-  /** The next frame that has not been taken, or that one of them which has this command; keep-alive frames do not count. */
+  /** The next frame that has not been taken, or that one of them which has this command. */
   async next (command?: string): Promise<Frame> {
     for (;;) {
       while (this.#taken < this.frames.length) {
         const frame = this.frames[this.#taken++] as Frame
-        if (command === undefined ? frame.command !== 'WSPing' : frame.command === command) return frame
+        if (command === undefined || frame.command === command) return frame
       }
       if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`closed while waiting for ${command ?? 'a frame'}`)
-      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+      await this.#more()
+    }
+  }
+
+  /** Waits for the next ping that a page can see. */
+  async pinged (): Promise<void> {
+    const { pings } = this
+    while (this.pings === pings) {
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error('closed while waiting for a ping')
+      await this.#more()
     }
   }
 
   send (frame: unknown): void {
     this.socket.send(typeof frame === 'string' || Buffer.isBuffer(frame) ? frame : JSON.stringify(frame))
+  }
+
+  /** Resolves when anything has come, or the socket has closed. */
+  async #more (): Promise<void> {
+    await new Promise<void>(resolve => { this.#waiting.push(resolve) })
   }
 }
 

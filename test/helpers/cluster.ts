@@ -4,7 +4,7 @@ import { Cluster } from 'ioredis'
 import type { ClusterOptions } from 'ioredis'
 import type { Test } from 'tap'
 import { until } from './app.js'
-import { startRedis } from './redis.js'
+import { isFree, startRedis } from './redis.js'
 import type { RedisServer } from './redis.js'
 
 const run = promisify(execFile)
@@ -15,12 +15,19 @@ export interface StartedCluster {
   connect: (options?: Pick<ClusterOptions, 'keyPrefix' | 'natMap' | 'redisOptions'>) => Cluster
 }
 
+/** Below those that the system gives to connections, and not where another process of the tests begins that runs at the same time. */
+let busPort = 17_000 + process.pid % 100 * 80
+
+async function freeBusPort (): Promise<number> {
+  while (!await isFree(++busPort));
+  return busPort
+}
+
 /** Three masters, each with so many replicas. The bus of a node listens on a port of its own, the system chooses none by itself. */
 export async function startCluster (t: Test, { replicas = 0 } = {}): Promise<StartedCluster> {
   const nodes: RedisServer[] = []
   for (let i = 0; i < 3 * (1 + replicas); i++) {
-    const busPort = 17_000 + Math.floor(Math.random() * 8_000)
-    nodes.push(await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']))
+    nodes.push(await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(await freeBusPort()), '--cluster-node-timeout', '2000']))
   }
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-replicas', String(replicas), '--cluster-yes'])

@@ -119,6 +119,17 @@ export class Field {
     await until(() => there.every(({ journal }, number) => journal.count('message') >= (before[number] as number) + count))
   }
 
+  /** Waits until so many messages more were sent, whatever becomes of them. */
+  async sent (count: number): Promise<void> {
+    const before = this.#sends.size
+    await until(() => this.#sends.size >= before + count)
+  }
+
+  /** Of how many messages this was said. */
+  claimed (claim: string): number {
+    return [...this.#sends.values()].filter(send => send.claim === claim).length
+  }
+
   /** As on SIGTERM. */
   async close (app: number): Promise<void> {
     this.#publishers.delete(app)
@@ -132,18 +143,18 @@ export class Field {
   async settle (): Promise<void> {
     const publishers = [...this.#publishers.values()]
     for (const publisher of publishers) publisher.stop()
-    await this.claimed()
+    await this.settled()
     const complete = (): boolean => this.#verdict(this.members).silent === 0 && this.#verdict(this.members).away === 0
     await until(complete, 6_000).catch(() => {}) // what is missing then is what the verdict is about
     for (const room of new Set(this.members.map(({ journal }) => journal.room))) {
       for (const publisher of publishers) publisher.send(room)
     }
-    await this.claimed()
+    await this.settled()
     await until(complete, 3_000).catch(() => {})
   }
 
   /** Waits until something was said of every message. */
-  async claimed (): Promise<void> {
+  async settled (): Promise<void> {
     await Promise.all([...this.#publishers.values()].map(async publisher => await publisher.settled()))
   }
 

@@ -108,6 +108,19 @@ export async function startRedis (t: Test, args: string[] = []): Promise<RedisSe
   }
 }
 
+export async function isFree (port: number): Promise<boolean> {
+  const server = net.createServer()
+  server.listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch {
+    return false
+  }
+  server.close()
+  await once(server, 'close')
+  return true
+}
+
 export async function freePort (): Promise<number> {
   const server = net.createServer()
   server.listen(0, '127.0.0.1')

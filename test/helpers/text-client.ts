@@ -1,7 +1,10 @@
 import { WebSocket } from 'ws'
 import type { Test } from 'tap'
 
-/** A client that knows nothing of any protocol: it keeps the texts in the order in which they come. */
+/** Comes when its turn is, between any two others. */
+const PING = '{"command":"WSPing"}'
+
+/** A client that knows nothing of any protocol: it keeps the texts in the order in which they come, but the protocol's pings. */
 export class TextClient {
   readonly socket: WebSocket
   readonly texts: string[] = []
@@ -10,12 +13,15 @@ export class TextClient {
   readonly #waiting: Array<() => void> = []
   #taken = 0
 
-  constructor (url: string) {
+  /** @param pings whether it keeps them, too */
+  constructor (url: string, pings = false) {
     this.socket = new WebSocket(url)
     this.socket.on('error', () => {})
     this.opened = new Promise(resolve => this.socket.once('open', resolve))
     this.socket.on('message', data => {
-      this.texts.push(data.toString())
+      const text = data.toString()
+      if (text === PING && !pings) return
+      this.texts.push(text)
       this.#wake()
     })
     this.closed = new Promise(resolve => {
@@ -56,9 +62,9 @@ export class TextClient {
   }
 }
 
-/** Opens a socket; it is cut when the test ends. @param first is sent as soon as it is open */
-export async function openText (t: Test, url: string, first?: string): Promise<TextClient> {
-  const client = new TextClient(url)
+/** Opens a socket; it is cut when the test ends. @param first is sent as soon as it is open @param pings whether those of the protocol are kept */
+export async function openText (t: Test, url: string, first?: string, pings?: boolean): Promise<TextClient> {
+  const client = new TextClient(url, pings)
   t.teardown(() => client.socket.terminate())
   await client.opened
   if (first !== undefined) client.send(first)

@@ -46,7 +46,7 @@ t.test('messages are expected by command, by what they look like, by a function,
 })
 
 t.test('what a pattern names must be there and be equal; of an array, all of it', async t => {
-  const { client, say } = await pair(t, { timeout: 5 })
+  const { client, say } = await pair(t)
   const data = { id: 7, roles: ['a', 'b'], deep: { er: { x: 1, y: 2 } }, nothing: null }
   const matching = [{}, { id: 7 }, { roles: ['a', 'b'] }, { deep: { er: { y: 2 } } }, { nothing: null, more: undefined }]
   for (const pattern of matching) {
@@ -56,7 +56,8 @@ t.test('what a pattern names must be there and be equal; of an array, all of it'
   const others = [{ id: '7' }, { roles: ['a'] }, { roles: { 0: 'a', 1: 'b' } }, { roles: ['b', 'a'] }, { deep: { er: { x: 2 } } }, { deep: null }, { nothing: {} }, { more: 1 }, [], 7, new Date(0), null]
   for (const pattern of others) {
     say(hello(data))
-    await t.rejects(client.expectMessage({ data: pattern }), { name: 'ExpectationError' }, JSON.stringify(pattern))
+    await client.expectNothing({ command: 'BYE' }) // so that it has come
+    await t.rejects(client.expectMessage({ data: pattern }, { timeout: 1 }), { name: 'ExpectationError' }, JSON.stringify(pattern))
   }
 })
 
@@ -84,6 +85,7 @@ t.test('the error says what was expected, what has come, what became of it, and 
   const { client, say } = await pair(t)
   say(hello(1), hello(2), { command: 'WSPing' }, { command: 'WSStatus', data: { status: 'resync' } })
   await client.expectMessage({ data: 1 })
+  await client.expectNothing({ command: 'BYE' }) // so that all has come
   const error = await failing(client.expectMessage({ command: 'BYE', data: { id: 7 } }, { timeout: 10 }))
   t.equal(error.message, [
     "No message that matches { command: 'BYE', data: { id: 7 } } came within 10 ms. Was it sent, and to a room that this client is in? If it only needs longer, give { timeout }.",
@@ -102,19 +104,20 @@ t.test('the error says what was expected, what has come, what became of it, and 
 })
 
 t.test('the error says when it came too early', async t => {
-  const { client, say } = await pair(t, { timeout: 10 })
+  const { client, say } = await pair(t)
   say(hello(1), { command: 'BYE' }, { command: 'WSStatus', data: { status: 'epoch' } }, { command: 'WSStatus', data: { status: 'resync' } })
   await client.expectMessage('BYE')
   await client.expectStatus('resync')
-  t.match(await failing(client.expectMessage('HELLO')), { message: /^No message 'HELLO' came within 10 ms\. It came earlier, and was passed over: expect things in the order/ })
-  t.match(await failing(client.expectStatus('epoch')), { message: /It came earlier, and was passed over/ })
-  t.match(await failing(client.expectMessage('BYE')), { message: /Was it sent/ }, 'which was taken, and no other came')
+  t.match(await failing(client.expectMessage('HELLO', { timeout: 10 })), { message: /^No message 'HELLO' came within 10 ms\. It came earlier, and was passed over: expect things in the order/ })
+  t.match(await failing(client.expectStatus('epoch', { timeout: 10 })), { message: /It came earlier, and was passed over/ })
+  t.match(await failing(client.expectMessage('BYE', { timeout: 10 })), { message: /Was it sent/ }, 'which was taken, and no other came')
 })
 
 t.test('the error lists the last frames, and of each the beginning', async t => {
   const { client, say } = await pair(t)
   for (let n = 1; n <= 30; n++) say(hello(n))
   say(hello('x'.repeat(1_000)))
+  await client.expectNothing({ command: 'BYE' }) // so that all has come
   const { message } = await failing(client.expectMessage('BYE', { timeout: 10 }))
   t.match(message, /\n {2}\(12 frames before\)\n {2}passed over \{"command":"HELLO","data":12\}\n/)
   t.match(message, /"x{150,200}… \(1029 characters\)\n/)

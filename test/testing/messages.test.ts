@@ -5,7 +5,9 @@ import type { Client, TestBroker } from '../../testing/index.js'
 import type { RoomsOptions } from '../../index.js'
 import { createQuietApp } from '../helpers/app.js'
 import type { TestApp } from '../helpers/app.js'
+import { Stopwatch } from '../helpers/stopwatch.js'
 import { watchForStrays } from '../helpers/strays.js'
+import { unpinged } from '../helpers/unpinged.js'
 
 const noStrays = watchForStrays(t)
 
@@ -30,7 +32,7 @@ async function members (t: Test, bus: TestBus, names: string[], rooms: RoomsOpti
 /** What a client has heard, as soon as nothing is under way any more. */
 async function heard (bus: TestBus, { client }: Member): Promise<unknown[]> {
   await bus.settled()
-  return client.frames.slice(1).map(({ data }) => data)
+  return unpinged(client).slice(1).map(({ data }) => data)
 }
 
 const ONE_AND_TWO = ['one', 'two']
@@ -170,9 +172,10 @@ t.test('an application that closes does not wait for what the test holds', async
   const [one] = await members(t, bus, ['one']) as [Member]
   bus.hold()
   await one.app.ws.sendToRoom('cdr', m(1))
-  const before = performance.now()
+  const stopwatch = new Stopwatch()
+  t.teardown(() => stopwatch.stop())
   await one.app.close()
-  t.ok(performance.now() - before < 1_000)
+  t.ok(stopwatch.stop() < 1_000)
 })
 
 t.test('other programs may publish, whatever it is', async t => {
@@ -184,7 +187,7 @@ t.test('other programs may publish, whatever it is', async t => {
   t.equal(bus.publish('cdr', '{"command":"M","data":2,"more":true}'), 2)
   for (const bad of ['', 'hello', '{}', Buffer.from([0x7b, 0xff, 0x7d]), JSON.stringify(m('x'.repeat(100)))]) bus.publish('cdr', bad)
   t.strictSame(await heard(bus, one), [1, 2])
-  t.strictSame(one.client.frames.at(-1), { command: 'M', data: 2, more: true })
+  t.strictSame(unpinged(one.client).at(-1), { command: 'M', data: 2, more: true })
   t.match(one.app.ws.stats(), { received: 7, malformed: 5 })
   t.strictSame(await heard(bus, two), [])
   t.match(lost.hits.slice(0, 3), [{ command: 'M', data: 1 }, { command: 'M', data: 2 }, { command: undefined, data: undefined, from: undefined }])

@@ -1,0 +1,135 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { Admission, Full } from './admission.js'
+import { causeOf } from './authenticate.js'
+import { isThenable } from './connection.js'
+import { upgradingSocket } from './drain.js'
+import { errors } from './errors.js'
+import type { Route } from './policy.js'
+import { reportTo } from './report.js'
+import { throttled } from './stats.js'
+import type { Counters } from './stats.js'
+import { takeBearers } from './subprotocol.js'
+import { bearerOf, expectUser, findUser } from './upgrade.js'
+
+/** Why an upgrade is refused. */
+export type Refused = Full | 'origin' | 'token' | 'unavailable'
+
+/** Whoever is sent away comes back within so many seconds, and no crowd in one of them. */
+const SPREAD = 10
+
+/** What is answered, made once: a stack for each of a flood would be the most expensive part of it. */
+const [OVERLOADED, ORIGIN, TOKEN, UNCHECKED] = [
+  new errors.FST_ROOMS_OVERLOADED(), new errors.FST_ROOMS_ORIGIN(), new errors.FST_ROOMS_INVALID_TOKEN(), new errors.FST_ROOMS_NOT_CHECKED()
+].map(({ statusCode = 500, code, message }) => ({
+  status: statusCode, body: JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
+})) as [Answer, Answer, Answer, Answer]
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+/** What stands before the upgrade: who is refused here has cost no hook of the application, and no WebSocket. */
+export class Door {
+  readonly #admission: Admission
+  readonly #counters: Counters
+  readonly #log: FastifyBaseLogger
+  readonly #maxToken: number
+  readonly #told = new Map<Refused, (details: object) => void>()
+
+  /** @param maxToken in bytes */
+  constructor (admission: Admission, counters: Counters, log: FastifyBaseLogger, maxToken: number) {
+    this.#admission = admission
+    this.#counters = counters
+    this.#log = log
+    this.#maxToken = maxToken
+  }
+
+  /** The first of the hooks. */
+  enter (route: Route, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    const bearers = takeBearers(request.raw.headers)
+    const decide = (welcome: boolean): void => this.#decide(route, welcome, bearers, request, reply, done)
+    let welcome: boolean | Promise<boolean>
+    try {
+      welcome = isWelcome(route, request)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    if (isThenable(welcome)) welcome.then(decide, done)
+    else decide(welcome)
+  }
+
+  /** The last of them, where a route wants to know its users from the upgrade. */
+  async authenticate (route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    try {
+      await findUser(request)
+      return undefined
+    } catch (thrown) {
+      const cause = causeOf(thrown)
+      if (cause !== 'invalid_token' && cause !== 'unavailable') throw thrown
+      if (cause === 'invalid_token') return this.#refuse('token', request, reply)
+      const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
+      request.log.error({ err: error }, 'token could not be checked')
+      reportTo(route, request.log, { error, room: undefined, connection: undefined })
+      return this.#refuse('unavailable', request, reply)
+    }
+  }
+
+  #decide (route: Route, welcome: boolean, bearers: readonly string[], request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    const socket = upgradingSocket(request.raw)
+    if (socket.destroyed) return // while somebody was asked about the origin
+    if (welcome !== true) {
+      this.#refuse('origin', request, reply)
+      return
+    }
+    if (route.authenticate === 'upgrade') {
+      const bearer = bearerOf(bearers, this.#maxToken)
+      if (bearer === null) {
+        this.#refuse('token', request, reply)
+        return
+      }
+      expectUser(request, bearer)
+    }
+    const full = this.#admission.enter(request, socket)
+    if (full === undefined) done()
+    else this.#refuse(full, request, reply)
+  }
+
+  /** Past the application's error handler, which would have a line in the log for each of a flood. */
+  #refuse (reason: Refused, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    this.#counters.refuse(reason)
+    this.#tell(reason, request)
+    const { status, body } = answerTo(reason)
+    if (status === 401) reply.header('www-authenticate', 'Bearer') // RFC 9110 §11.6.1
+    if (status === 503) reply.header('retry-after', String(Math.ceil(Math.random() * SPREAD)))
+    return reply.code(status).header('connection', 'close').type('application/json; charset=utf-8').send(body)
+  }
+
+  /** At most once a second for each reason. */
+  #tell (reason: Refused, request: FastifyRequest): void {
+    let tell = this.#told.get(reason)
+    if (tell === undefined) {
+      tell = throttled(details => this.#log.warn(details, 'upgrade refused'))
+      this.#told.set(reason, tell)
+    }
+    tell({ reason, origin: request.headers.origin?.slice(0, 256), ip: request.socket === undefined ? undefined : request.ip })
+  }
+}
+
+/** Browsers say where a page is from, and others need not: only where a cookie may say who it is must nobody keep it back. */
+function isWelcome ({ origins, cookies }: Route, request: FastifyRequest): boolean | Promise<boolean> {
+  if (origins === undefined) return true
+  const { origin, cookie } = request.headers
+  return origin === undefined ? !(cookies && cookie !== undefined) : origins(origin, request)
+}
+
+function answerTo (reason: Refused): Answer {
+  switch (reason) {
+    case 'origin': return ORIGIN
+    case 'token': return TOKEN
+    case 'unavailable': return UNCHECKED
+    default: return OVERLOADED
+  }
+}

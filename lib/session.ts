@@ -1,0 +1,189 @@
+import { IncomingMessage } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { causeOf } from './authenticate.js'
+import type { Bounded } from './bounded.js'
+import { GONE } from './connection.js'
+import type { RoomConnection } from './connection.js'
+import { errors } from './errors.js'
+import type { Expiry } from './expiry.js'
+import { identify } from './identity.js'
+import type { Identity } from './identity.js'
+import { authorize, contractOf } from './policy.js'
+import type { Route } from './policy.js'
+import { errorFrame, refreshedFrame } from './protocol.js'
+import { report } from './report.js'
+import type { Revocations } from './revocations.js'
+
+/** What all sessions of an application share. */
+export interface SessionHost {
+  readonly expiry: Expiry
+  readonly revocations: Revocations
+  /** Bounds the hooks of a refresh, as those of the door are. */
+  readonly hooks: Bounded
+}
+
+type Id = string | number | undefined
+
+/** Whose a socket is, for as long as it is open: by one token after the other, but always the same user. */
+export class Session {
+  readonly #host: SessionHost
+  readonly #route: Route
+  readonly #connection: RoomConnection
+  #request: FastifyRequest
+  /** Only where hooks of the application's need one. */
+  readonly #reply: FastifyReply | undefined
+  #refreshing = false
+
+  constructor (host: SessionHost, route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply) {
+    this.#host = host
+    this.#route = route
+    this.#connection = connection
+    this.#request = request
+    if (typeof route.authenticate === 'function') this.#reply = reply
+  }
+
+  /** Whether another token can be checked: by the application's hook, or by @fastify/jwt. */
+  get renewable (): boolean {
+    return this.#route.authenticate !== 'upgrade' || 'jwtVerify' in this.#request
+  }
+
+  /**
+   * The token that the socket has come with; undefined where the upgrade has said whose it is.
+   * @throws GONE, what the hooks throw, FST_ROOMS_OLD_TOKEN
+   */
+  async open (token: string | undefined): Promise<void> {
+    const identity = await identify(this.#route, this.#connection, token, this.#request, this.#reply)
+    await this.#connection.until(() => this.#host.revocations.ready())
+    this.#take(identity)
+    if (this.#host.revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
+  }
+
+  /**
+   * Nobody needs the request of the upgrade any more but whoever checks the next token, and most of what Node keeps with it
+   * is of no use for that.
+   */
+  release (): void {
+    const { headers, method, url, httpVersion, socket } = this.#request.raw
+    const raw = Object.setPrototypeOf({ headers, method, url, httpVersion, socket }, IncomingMessage.prototype)
+    this.#request = withRaw(this.#request, raw)
+  }
+
+  /**
+   * A new token on the open socket. Everything is decided on a copy of the request before anything changes, so that commands
+   * which are at work never see another user, and what cannot be decided leaves all as it was.
+   */
+  async refresh (token: string, id: Id): Promise<void> {
+    const connection = this.#connection
+    if (this.#refreshing) return connection.say(errorFrame(new errors.FST_ROOMS_REFRESHING(), id))
+    this.#refreshing = true
+    try {
+      const request = copyOf(this.#request)
+      const { identity, allowed } = await this.#host.hooks.run(() => this.#decide(token, request))
+      if (!connection.open) return
+      keep(request, this.#request)
+      this.#renew(identity, allowed, id)
+    } catch (error) {
+      this.#refuse(error, id)
+    } finally {
+      this.#refreshing = false
+    }
+  }
+
+  /** Who it is, and in which of the socket's rooms it may still be. */
+  async #decide (token: string, request: FastifyRequest): Promise<{ identity: Identity, allowed: ReadonlyMap<string, boolean> }> {
+    const connection = this.#connection
+    const identity = await identify(this.#route, connection, token, request, this.#reply)
+    // Where nobody can say whose tokens are whose, a new one might be anybody's.
+    if (identity.userId === undefined) throw new errors.FST_ROOMS_NO_USER_ID()
+    if (identity.userId !== connection.userId) throw new errors.FST_ROOMS_OTHER_USER()
+    if (this.#host.revocations.bars(identity)) throw new errors.FST_ROOMS_OLD_TOKEN()
+    const allowed = new Map<string, boolean>()
+    // Commands go on meanwhile, and may have the socket join others.
+    for (let room = next(connection, allowed); room !== undefined; room = next(connection, allowed)) {
+      allowed.set(room, await this.#allows(room, identity, request))
+    }
+    return { identity, allowed }
+  }
+
+  async #allows (room: string, identity: Identity, request: FastifyRequest): Promise<boolean> {
+    const contract = this.#connection.memberships?.contractOf(room) ?? contractOf(this.#route, room)
+    if (this.#host.revocations.bars(identity, room)) return false
+    try {
+      await authorize(this.#route, contract, { user: identity.user, room, params: request.params, request })
+      return true
+    } catch (error) {
+      if (causeOf(error) !== 'forbidden') throw error
+      return false
+    }
+  }
+
+  #renew (identity: Identity, allowed: ReadonlyMap<string, boolean>, id: Id): void {
+    const connection = this.#connection
+    this.#take(identity)
+    for (const [room, may] of allowed) {
+      if (may) continue
+      if (connection.memberships === undefined) return connection.end('forbidden')
+      connection.memberships.putOut(room, 'forbidden')
+    }
+    this.#host.expiry.add(connection)
+    if (connection.open) connection.say(refreshedFrame(this.#host.expiry.remaining(connection), id))
+  }
+
+  #take ({ user, userId, issuedAt, expiresAt }: Identity): void {
+    const connection = this.#connection
+    connection.user = user
+    connection.userId = userId
+    connection.issuedAt = issuedAt
+    connection.expiresAt = expiresAt * 1_000
+  }
+
+  /** A token that is no good ends the socket; a fault of ours does not: the old token still is. */
+  #refuse (error: unknown, id: Id): void {
+    const connection = this.#connection
+    if (error === GONE || !connection.open) return
+    const cause = causeOf(error)
+    if (cause === 'invalid_token' || cause === 'forbidden') {
+      connection.log.info({ cause, code: (error as { code?: unknown }).code }, 'new token refused')
+      connection.end(cause)
+      return
+    }
+    if (cause === 'unavailable') report(this.#route, connection.log, connection, undefined, error, 'new token could not be checked')
+    connection.say(errorFrame(new errors.FST_ROOMS_REFRESH_FAILED(), id))
+  }
+}
+
+/** A room of the socket's, be it about to join it, of which nothing is decided. */
+function next ({ rooms, memberships }: RoomConnection, decided: ReadonlyMap<string, boolean>): string | undefined {
+  for (const room of memberships?.names ?? rooms) if (!decided.has(room)) return room
+  return undefined
+}
+
+/**
+ * With all that the request has, and nothing in common with it that a check of another token writes to. Not with the
+ * request as a prototype: that would make it a class of its own to V8, and larger for as long as the socket lives.
+ */
+function copyOf (request: FastifyRequest): FastifyRequest {
+  return withRaw(request, Object.defineProperty(cloneOf(request.raw), 'headers', { value: { ...request.raw.headers }, writable: true }))
+}
+
+/** Fastify keeps the raw request under more than one name. */
+function withRaw (request: FastifyRequest, raw: IncomingMessage): FastifyRequest {
+  const own = Object.getOwnPropertyDescriptors(request) as Record<PropertyKey, PropertyDescriptor>
+  for (const name of Reflect.ownKeys(own)) {
+    const property = own[name] as PropertyDescriptor
+    if (property.value === request.raw) property.value = raw
+  }
+  return Object.create(Object.getPrototypeOf(request), own)
+}
+
+function cloneOf<T extends object> (original: T): T {
+  return Object.create(Object.getPrototypeOf(original), Object.getOwnPropertyDescriptors(original))
+}
+
+/** What a check has left on the copy: the user, under whatever name, a tenant, a session. */
+function keep (copy: FastifyRequest, request: FastifyRequest): void {
+  const [from, to] = [copy, request] as unknown as Array<Record<PropertyKey, unknown>> as [Record<PropertyKey, unknown>, Record<PropertyKey, unknown>]
+  for (const name of Reflect.ownKeys(from)) {
+    if (name !== 'headers' && from[name] !== copy.raw && from[name] !== to[name]) to[name] = from[name]
+  }
+}

@@ -1,0 +1,73 @@
+import t from 'tap'
+import { createApp, until } from './helpers/app.js'
+import { endingOf, join, refusalOf, status } from './helpers/client.js'
+import type { Ending } from './helpers/client.js'
+import { watchForStrays } from './helpers/strays.js'
+
+const noStrays = watchForStrays(t)
+
+const UNAVAILABLE: Ending = { frames: [status('unavailable')], code: 1011, reason: '' }
+
+const inSeconds = (seconds: number): number => Date.now() / 1_000 + seconds
+
+t.test('a client is told ahead of time that its token expires, once, and then that it has', async t => {
+  const { url, token } = await createApp(t, { rooms: { refreshWindow: 2_000, expiresAt: () => inSeconds(3) } })
+  const { frames, code } = await endingOf(await join(t, url, token()))
+  t.equal(code, 4419)
+  t.match(frames, [status('connected'), status('token_expiring'), status('expired_token')])
+  t.equal(frames.length, 3)
+  const { expiresIn } = frames[1]?.data as { expiresIn: number }
+  t.ok(expiresIn > 0 && expiresIn <= 2_000, `${expiresIn} ms`)
+})
+
+t.test('a token that lives no longer than the window is asked for when half of its life is over', async t => {
+  const { url, token } = await createApp(t, { rooms: { refreshWindow: 30_000, expiresAt: () => inSeconds(4) } })
+  const member = await join(t, url, token())
+  const { data } = await member.next()
+  t.equal(data?.status, 'token_expiring')
+  t.ok(data?.expiresIn as number <= 2_000, `${data?.expiresIn} ms`)
+  t.equal((await member.closed).code, 4419)
+})
+
+t.test('a token of 60 days, of the end of all time, or of none at all is not ended, and nobody is told anything', async t => {
+  const times = [() => inSeconds(60 * 86_400), () => 1e300, () => Infinity, () => undefined, () => null, () => inSeconds(0.05)]
+  const { app, url, token } = await createApp(t, { rooms: { expiresAt: () => times.shift()?.() as never } })
+  const members = []
+  while (times.length > 1) members.push(await join(t, url, token()))
+  await (await join(t, url, token())).closed // by a sweep, which has looked at all of them
+  await app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
+})
+
+t.test('a time that cannot be compared with another is a fault of the hook, and lets nobody in', async t => {
+  for (const hook of ['expiresAt', 'issuedAt']) {
+    for (const [time, kind] of [[NaN, 'number'], ['tomorrow', 'string'], [{ at: 5 }, 'object'], [true, 'boolean']] as const) {
+      const { url, token, logs } = await createApp(t, { route: { [hook]: () => time as never } })
+      t.strictSame(await refusalOf(t, url, { token: token() }), UNAVAILABLE)
+      t.match(logs.filter(({ level }) => level === 50), [{ err: { code: 'FST_ROOMS_INVALID_TIME', message: new RegExp(`\`${hook}\`.*a ${kind} that`) } }])
+    }
+  }
+})
+
+t.test('no message is delivered after a token has expired, even by a process that had no time to look', async t => {
+  const { app, url, token } = await createApp(t, { rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends } })
+  const stays = await join(t, url, token())
+  const expires = await join(t, url, token({ sub: 'paul', ends: inSeconds(0.3) }))
+  const end = Date.now() + 1_200
+  while (Date.now() < end); // nothing else runs: no timer, no sweep
+  await app.ws.sendToRoom('cdr', { command: 'LATE' })
+  t.strictSame(await stays.next(), { command: 'LATE' })
+  const { frames, code } = await endingOf(expires)
+  t.equal(code, 4419)
+  t.notOk(frames.some(({ command }) => command === 'LATE'))
+})
+
+t.test('a room that is open to all has no tokens that could expire', async t => {
+  const { app, url } = await createApp(t, { route: { authenticate: false, expiresAt: () => 1 } })
+  const guest = await join(t, url, 'nothing')
+  await until(() => app.ws.stats().members === 1)
+  await app.ws.sendToRoom('cdr', { command: 'HELLO' })
+  t.strictSame(await guest.next(), { command: 'HELLO' })
+})
+
+noStrays()
