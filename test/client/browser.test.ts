@@ -36,6 +36,7 @@ const PAGE = `<!doctype html><title>A room</title><script type="module">
   globalThis.enter = (url, tokens) => {
     const client = { told: [], asked: 0 }
     const next = async () => {
+      if (client.room.state === 'connected') throw new Error('none for the open socket')
       const token = tokens[Math.min(client.asked++, tokens.length - 1)]
       return token.startsWith('/') ? await (await fetch(token)).text() : token
     }

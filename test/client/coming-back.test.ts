@@ -145,7 +145,13 @@ t.test('whoever may come again gets a fresh token each time', async t => {
 t.test('a token that expires on the open socket is replaced at once', async t => {
   const { url, token, app } = await createApp(t)
   const lives = [2, 3_600]
-  const follower = follow(t, 'cdr', { url, token: () => token({ sub: 'jeanne' }, { expiresIn: lives.shift() }) })
+  const follower: Follower = follow(t, 'cdr', {
+    url,
+    token: () => {
+      if (follower.room.state === 'connected') throw new Error('none for the open socket')
+      return token({ sub: 'jeanne' }, { expiresIn: lives.shift() })
+    }
+  })
   await follower.reaches('connected')
   t.strictSame(await follower.reaches('waiting'), { code: 4419, delay: 0 })
   await follower.reaches('connected')
