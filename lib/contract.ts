@@ -1,7 +1,7 @@
 import type { FastifyTypeProvider } from 'fastify'
 import type { InferringTypeProvider, Room, RoomContract, RoomDefinition } from '../types/contract.js'
 import { checkRoomName } from './name.js'
-import { errors } from './errors.js'
+import { InvalidContract, InvalidRoom } from './naming-errors.js'
 
 /** What encodeURIComponent leaves as it is, and a room's name must not have. */
 const LEFT = /[!'()*]/g
@@ -55,7 +55,7 @@ export function matches ({ pattern }: RoomContract, name: string): boolean {
 }
 
 function parse (pattern: string): Segment[] {
-  if (typeof pattern !== 'string') throw new errors.FST_ROOMS_INVALID_CONTRACT(String(pattern), 'its name is no string')
+  if (typeof pattern !== 'string') throw new InvalidContract(String(pattern), 'its name is no string')
   const parameters = new Set<string>()
   return pattern.split('/').map(segment => {
     const parameter = PARAMETER.exec(segment)?.[1]
@@ -64,7 +64,7 @@ function parse (pattern: string): Segment[] {
       return { parameter }
     }
     if (FIXED.test(segment) && !segment.startsWith(':')) return { text: segment }
-    throw new errors.FST_ROOMS_INVALID_CONTRACT(pattern, `the segment '${segment}' is neither letters, digits and _ - . : @ % ~ + =, nor a new parameter such as :id`)
+    throw new InvalidContract(pattern, `the segment '${segment}' is neither letters, digits and _ - . : @ % ~ + =, nor a new parameter such as :id`)
   })
 }
 
@@ -72,16 +72,16 @@ function checkDefinition (pattern: string, definition: RoomDefinition): void {
   const { messages, commands } = definition ?? {}
   const [sent, asked] = [messages, commands].map(names => Object.keys(names ?? {}).length)
   if (sent === 0 && (messages === null || messages === undefined || asked === 0)) {
-    throw new errors.FST_ROOMS_INVALID_CONTRACT(pattern, '`messages` must have a schema for each command that members are sent, and may be {} only where there are `commands`')
+    throw new InvalidContract(pattern, '`messages` must have a schema for each command that members are sent, and may be {} only where there are `commands`')
   }
 }
 
 /** So that a parameter is one segment, whatever stands in it, and no two values make one room. */
 function encode (value: unknown, parameter: string): string {
-  if ((typeof value !== 'string' || value === '') && !Number.isFinite(value)) throw new errors.FST_ROOMS_INVALID_ROOM(`one whose parameter '${parameter}' is missing, or no string and no number`)
+  if ((typeof value !== 'string' || value === '') && !Number.isFinite(value)) throw new InvalidRoom(`one whose parameter '${parameter}' is missing, or no string and no number`)
   try {
     return encodeURIComponent(value as string | number).replace(LEFT, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
   } catch {
-    throw new errors.FST_ROOMS_INVALID_ROOM(`one whose parameter '${parameter}' has half a character`)
+    throw new InvalidRoom(`one whose parameter '${parameter}' has half a character`)
   }
 }

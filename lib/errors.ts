@@ -1,4 +1,5 @@
 import createError from '@fastify/error'
+import { InvalidContract, InvalidRoom } from './naming-errors.js'
 
 /**
  * Every error of fastify-rooms. The codes are part of the API; each message says what to do.
@@ -36,10 +37,7 @@ export const errors = {
     "The route '%s' wants to know its users from the upgrade, and the application has cookies, which browsers send along whosever page opens the socket. Say whose may, by the option `origins` of the route or of the plugin, such as `origins: ['https://app.example']`."
   ),
 
-  FST_ROOMS_INVALID_CONTRACT: createError(
-    'FST_ROOMS_INVALID_CONTRACT',
-    "The contract of the rooms '%s' cannot be used: %s.", 500, TypeError
-  ),
+  FST_ROOMS_INVALID_CONTRACT: InvalidContract,
 
   // fastify-rooms/asyncapi: the document cannot be made, or not in this form.
   FST_ROOMS_ASYNCAPI_SCHEMA: createError(
@@ -56,10 +54,7 @@ export const errors = {
   ),
 
   // Sending: the call that made the mistake, or met the fault, is rejected.
-  FST_ROOMS_INVALID_ROOM: createError(
-    'FST_ROOMS_INVALID_ROOM',
-    'A room name is a string of 1 to 128 letters, digits and _ - . : / @ % ~ + =, not %s. Encode other text with encodeURIComponent().', 500, TypeError
-  ),
+  FST_ROOMS_INVALID_ROOM: InvalidRoom,
   FST_ROOMS_INVALID_MESSAGE: createError(
     'FST_ROOMS_INVALID_MESSAGE',
     'A message is { command, data }: %s', 500, TypeError

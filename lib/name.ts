@@ -1,4 +1,4 @@
-import { errors } from './errors.js'
+import { InvalidRoom } from './naming-errors.js'
 
 /**
  * What a room may be called. The characters leave out everything that means something elsewhere: `*` and `?` are
@@ -16,6 +16,6 @@ export function isRoomName (name: unknown): name is string {
 /** @throws FST_ROOMS_INVALID_ROOM */
 export function checkRoomName (name: unknown): asserts name is string {
   if (!isRoomName(name)) {
-    throw new errors.FST_ROOMS_INVALID_ROOM(typeof name === 'string' ? JSON.stringify(name.slice(0, 40)) : `a ${typeof name}`)
+    throw new InvalidRoom(typeof name === 'string' ? JSON.stringify(name.slice(0, 40)) : `a ${typeof name}`)
   }
 }

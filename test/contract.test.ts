@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
@@ -10,6 +11,17 @@ import { connect, TestBus } from '../testing/index.js'
 
 const User = Type.Object({ id: Type.String(), paid: Type.Boolean() })
 const stand = defineRoom('stand/:standId', { messages: { UPDATE_USER: User, CLOSED: Type.Null() } })
+
+t.test('what a contract throws is an error as all others are, though a page has no Fastify', async t => {
+  const { FastifyError } = createRequire(import.meta.url)('@fastify/error')
+  for (const make of [() => stand({} as never), () => defineRoom('', { messages: {} })]) {
+    const error = thrownBy(make)
+    t.ok(error instanceof TypeError)
+    t.ok(error instanceof FastifyError)
+    t.match(error, { name: 'FastifyError', code: /^FST_ROOMS_INVALID_/, statusCode: 500 })
+    t.match(String(error), /^FastifyError \[FST_ROOMS_INVALID_(ROOM|CONTRACT)\]: \S/)
+  }
+})
 
 t.test('the name of a room', async t => {
   t.test('has the parameters in the places of the pattern', async t => {
@@ -364,3 +376,11 @@ t.test('full checks of what is sent', async t => {
     t.match(await app.ws.sendToRoom(hall(), taken({ row: 1 })), { subscribers: 0 })
   })
 })
+
+function thrownBy (make: () => unknown): unknown {
+  try {
+    make()
+  } catch (error) {
+    return error
+  }
+}

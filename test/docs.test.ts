@@ -11,6 +11,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import ts from 'typescript'
 import { WebSocket } from 'ws'
+import { DEFAULTS as CLIENT_DEFAULTS } from '../client/options.js'
+import type { ConnectOptions } from '../client/index.js'
 import type { RoomsOptions } from '../index.js'
 import { errors } from '../lib/errors.js'
 import { DEFAULTS } from '../lib/options.js'
@@ -252,6 +254,16 @@ t.test('docs/errors.md has every code, and no other', async t => {
   for (const [code, text] of described) t.match(text, /What to do: /, code)
 })
 
+t.test('docs/client.md has every option of the client, with its default, and every error', async t => {
+  const required: Record<Exclude<keyof ConnectOptions, keyof typeof CLIENT_DEFAULTS>, string> = { url: 'must be given', token: 'must be given', protocols: 'none', WebSocket: 'the global one' }
+  const defaults = Object.entries(CLIENT_DEFAULTS).map(([name, value]): [string, string] => [name, `\`${literal(value)}\``])
+  t.strictSame(rows('docs/client.md', 'Options').map(([name, , byDefault]) => [name, byDefault]).sort(), [...Object.entries(required), ...defaults].map(([name, value]) => [`\`${name}\``, value]).sort())
+
+  const sources = readdirSync(join(ROOT, 'client')).map(file => readFileSync(join(ROOT, 'client', file), 'utf8')).join('\n')
+  const codes = new Set([...sources.matchAll(/RoomsError\('(\w+)'/g)].map(([, code]) => `\`${code}\``).concat('`FAILED`'))
+  t.strictSame(rows('docs/client.md', 'Errors').map(([code]) => code).filter(code => !code?.includes('FST_ROOMS_')).sort(), [...codes].sort())
+})
+
 t.test('docs/protocol.md has every cause with its status and its close code, and no other', async t => {
   const rows = readFileSync(join(ROOT, 'docs/protocol.md'), 'utf8').matchAll(/^\| `(\w+)` \| .* \| (\S+) \| ([^|]+) \| [^|]+ \|$/gm)
   const described = new Map([...rows].map(([, cause, status, code]) => [cause as string, { status, code: code as string }]))
@@ -337,6 +349,12 @@ function sections (file: string, level: number): Map<string, string> {
   }))
 }
 
+/** The cells of the table below a heading of the second level, without its head. */
+function rows (file: string, heading: string): string[][] {
+  const text = readFileSync(join(ROOT, file), 'utf8').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+  return text.split('\n').filter(line => line.startsWith('| ')).slice(1).map(line => line.slice(2, -2).split(' | '))
+}
+
 /** Of the headings, as GitHub makes them. */
 function anchors (file: string): Set<string> {
   const headings = readFileSync(join(ROOT, file), 'utf8').matchAll(/^#+ (.*)$/gm)
@@ -359,7 +377,7 @@ function aProject (t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-rooms-docs-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, 'node_modules'))
-  const modules = ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client', 'typebox', 'zod', 'fastify-type-provider-zod']
+  const modules = ['fastify', '@fastify', '@sinclair', 'ioredis', 'socket.io', 'socket.io-client', 'typebox', 'ws', 'zod', 'fastify-type-provider-zod']
   for (const name of modules) symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   symlinkSync(ROOT, join(folder, 'node_modules/fastify-rooms'))
   return folder

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildSync } from 'esbuild'
 import { installationOf } from './dependencies.js'
 import { execute, REPOSITORY } from './pack.js'
 
@@ -20,6 +21,14 @@ export const consumers = {
   'TypeScript knows it, in ES modules and in CommonJS, without @fastify/jwt' ({ project, folder }) {
     install(project, folder)
     execute(process.execPath, [TSC, '--project', 'tsconfig.json'], project)
+  },
+
+  'TypeScript knows the client in a page, where there is nothing of Node, and bundlers find it' ({ project, folder }) {
+    install(project, folder)
+    execute(process.execPath, [TSC, '--project', 'page/tsconfig.json'], project)
+    const { metafile } = buildSync({ absWorkingDir: project, entryPoints: ['page/page.ts'], bundle: true, write: false, metafile: true, format: 'esm', platform: 'browser' })
+    const foreign = Object.keys(metafile.inputs).filter(input => !/^page\/|^node_modules\/fastify-rooms\/dist\/(client|lib)\/[\w-]+\.js$/.test(input))
+    if (foreign.length > 0) throw new Error(`${foreign.join(', ')} is no part of the client: import types only`)
   }
 }
 

@@ -36,7 +36,7 @@ function declared () {
 
 /** What the compiler makes of each source. A file in dist without one is left over from an older build. */
 function compiled (extension) {
-  const folders = ['asyncapi', 'lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
+  const folders = ['asyncapi', 'client', 'lib', 'testing'].flatMap(folder => filesIn(join(REPOSITORY, folder)).map(file => `${folder}/${file}`))
   const types = filesIn(join(REPOSITORY, 'types')).filter(file => /(?<!\.tst)\.ts$/.test(file)).map(file => `types/${file}`)
   const sources = ['index.ts', ...types, ...folders]
   return sources.map(source => `dist/${source.replace(/\.ts$/, extension)}`)

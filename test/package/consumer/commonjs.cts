@@ -1,5 +1,6 @@
 import Fastify = require('fastify')
 import fastifyRooms = require('fastify-rooms')
+import client = require('fastify-rooms/client')
 import testing = require('fastify-rooms/testing')
 
 const app = Fastify()
@@ -10,3 +11,5 @@ testing.connect(app, '/cdr').then(client => client.expectMessage<{ id: string }>
 
 // @ts-expect-error
 app.register(fastifyRooms, { keepAlive: '25s' })
+
+client.connect('cdr', { url: 'wss://example.org', token: () => 'a token' }).close()

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
 import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
+import { connect as connectRoom } from 'fastify-rooms/client'
+import { defineRoom } from 'fastify-rooms/contract'
 import { connect, RefusedError, TestBus } from 'fastify-rooms/testing'
+import { WebSocket } from 'ws'
 
 assert.equal(typeof fastifyRooms, 'function')
 assert.equal(named, fastifyRooms)
@@ -48,3 +51,18 @@ assert.deepEqual(await client.expectMessage(), { command: 'HELLO' })
 await assert.rejects(connect(other, '/nowhere'), RefusedError)
 await Promise.all([one.close(), other.close()])
 await client.expectClose(1012)
+
+const stand = defineRoom('stand/:standId', { messages: { CALLED: {} }, commands: { ADD: {} } })
+const served = Fastify()
+const { port } = await listening()
+const room = connectRoom(stand({ standId: '7' }), { url: `http://127.0.0.1:${port}/stands/7`, token: false, WebSocket, whileAway: 'queue' })
+assert.deepEqual(await room.send('ADD', [1, 2]), 3)
+room.close()
+await served.close()
+
+async function listening () {
+  await served.register(fastifyRooms)
+  served.get('/stands/:standId', { websocket: true }, served.manageWebsocket(stand, { authenticate: false, commands: { ADD: ({ data: [one, two] }) => one + two } }))
+  await served.listen({ port: 0, host: '127.0.0.1' })
+  return served.server.address()
+}

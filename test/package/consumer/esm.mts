@@ -2,6 +2,8 @@ import Fastify from 'fastify'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker } from 'fastify-rooms'
 import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
 import type { AsyncapiDocument } from 'fastify-rooms/asyncapi'
+import { connect as connectRoom } from 'fastify-rooms/client'
+import { defineRoom } from 'fastify-rooms/contract'
 import { connect, TestBus } from 'fastify-rooms/testing'
 import type { Client, Delivery, Fault, TestBroker } from 'fastify-rooms/testing'
 import type { Broker, Connection, Message, Receipt, RoomsOptions, User } from 'fastify-rooms'
@@ -50,3 +52,9 @@ app.get('/plain', { websocket: true }, socket => {
 
 // @ts-expect-error Who the user is, the application has to say.
 export const name: string = undefined as User
+
+const stand = defineRoom('stand/:standId', { messages: { CALLED: {} } })
+export const room = connectRoom(stand({ standId: '7' }), { url: 'wss://example.org', token: async () => 'a token' })
+room.on('CALLED', data => data)
+// @ts-expect-error There is no such message.
+room.on('OTHER', data => data)
