@@ -87,7 +87,7 @@ t.test('one that is refused for good does not come again, and says with which co
   const follower = follow(t, 'cdr', { url: server.url, token: () => 'abc' })
   const { peer } = await server.admitted()
   peer.socket.close(1000)
-  t.strictSame(await follower.reaches('closed'), { code: 1000 }, 'the session’s own end is no error')
+  t.strictSame(await follower.reaches('closed'), { code: 1000 }, 'an end that was meant is no error')
   t.equal(server.count, 9)
 })
 
