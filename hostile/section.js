@@ -5,7 +5,7 @@ const END = '<!-- to here -->'
 
 /** The part of docs/reliability.md that is about attacks, from what one run of them has found. */
 export function section ({ date, machine, versions, members, rate, rounds, results }) {
-  const missed = results.flatMap(({ what, outcomes }) => outcomes.rooms.failures.map(failure => [what, failure]))
+  const missed = results.flatMap(({ id, what, outcomes }) => outcomes.rooms.failures.map(failure => [`${id}: ${what.replace(/,$/, '')}`, failure]))
   const unknown = results.filter(({ outcomes }) => outcomes.rooms.verdict === 'unknown').length
   return `${BEGIN}
 ## Under attack
@@ -22,7 +22,8 @@ ${table(['version', ''], Object.entries(versions))}
 
 - How the attackers' sockets ended: the close code, \`HTTP\` and a status before the upgrade, \`cut\` where the connection was ended without
   a word, \`open\` where it was not, within 7 s.
-- What each of them held, when the attack had done what it does: of the server's memory, after garbage collection.
+- What each of them held of the server's memory, after garbage collection, 2 s after the attack began, or when it was over: sockets that were
+  ended are gone by then, for the most part. Tests look at once.
 - The members' p99: within how many milliseconds 99 of 100 messages came, before the attack and while it lasted. ${rounds === 1
     ? 'There was one round; more, which is the default, are better where the machine has other things to do.'
     : `The lowest of up to ${rounds} rounds counts, each by itself, since what else the machine does only adds.`}

@@ -3,8 +3,8 @@ const PADDING = 64_000
 export const attacks = [{
   id: 'C8',
   subject: 'crowds',
-  what: '5,000 sockets that do not say who they are',
-  ends: 'are refused beyond `maxWaiting`',
+  what: 'sockets that do not say who they are',
+  ends: 'are refused beyond `maxWaiting`, of 5,000',
   count: 5_000,
   // Tests wait for it. Before the upgrade where that can be known by then, and behind it otherwise.
   wanted: { options: { authTimeout: 60_000 } },
