@@ -10,10 +10,17 @@ import { Mismatch, validated } from './validate.js'
 export interface CommandLimits {
   commandTimeout: number
   maxCommands: number
+  maxPayload: number
+}
+
+/** A command as it came. */
+export interface CommandFrame {
+  readonly data: Buffer
+  readonly isBinary: boolean
 }
 
 /** What a client asks for. */
-interface Call {
+export interface Call {
   readonly command: unknown
   readonly data: unknown
   /** Comes back with the reply, where one is wanted. */
@@ -40,9 +47,12 @@ export class CommandHost {
   readonly limits: CommandLimits
   readonly serializers: Serializers
   readonly works: Deadlines<Work>
+  /** Reads a frame that could be read before. */
+  readonly read: (connection: RoomConnection, frame: CommandFrame) => Call
 
-  constructor (limits: CommandLimits, serializers: Serializers) {
+  constructor (limits: CommandLimits, serializers: Serializers, read: (connection: RoomConnection, frame: CommandFrame) => Call) {
     this.limits = limits
+    this.read = read
     this.serializers = serializers
     this.works = new Deadlines(limits.commandTimeout, ({ controller, reject }) => {
       const error = new errors.FST_ROOMS_COMMAND_TIMEOUT(limits.commandTimeout)
@@ -66,7 +76,9 @@ export class Commands {
   readonly #connection: RoomConnection
   readonly #request: FastifyRequest
   readonly #failed: (room: string | undefined, error: unknown) => void
-  readonly #waiting: Call[] = []
+  /** As they came: what is made of 64 KiB of JSON may be of megabytes. */
+  readonly #waiting: CommandFrame[] = []
+  #bytes = 0
   #work: Work | undefined
 
   /**
@@ -83,14 +95,19 @@ export class Commands {
     this.#failed = failed
   }
 
-  receive (call: Call): void {
-    const { maxCommands } = this.#host.limits
-    if (this.#waiting.length >= maxCommands) {
-      this.#connection.say(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands), call.id))
+  /** @param call what the frame says */
+  receive (call: Call, frame: CommandFrame): void {
+    if (this.#work === undefined && this.#waiting.length === 0) {
+      this.#answer(() => call)
       return
     }
-    this.#waiting.push(call)
-    if (this.#work === undefined) this.#next()
+    const { maxCommands, maxPayload } = this.#host.limits
+    if (this.#waiting.length >= maxCommands || this.#bytes + frame.data.length > maxPayload) {
+      this.#connection.say(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands, maxPayload), call.id))
+      return
+    }
+    this.#waiting.push(frame)
+    this.#bytes += frame.data.length
   }
 
   /** The client has left: nobody waits for an answer any more. */
@@ -100,14 +117,19 @@ export class Commands {
   }
 
   #next (): void {
-    const call = this.#waiting.shift()
-    if (call !== undefined) this.#answer(call)
+    const frame = this.#waiting.shift()
+    if (frame === undefined) return
+    this.#bytes -= frame.data.length
+    this.#answer(() => this.#host.read(this.#connection, frame))
   }
 
-  async #answer (call: Call): Promise<void> {
-    const { command, id } = call
+  async #answer (read: () => Call): Promise<void> {
+    let id: Call['id']
     let room: string | undefined
     try {
+      const call = read()
+      const { command } = call
+      id = call.id
       const addressee = this.#addressee(call)
       room = addressee.room
       const reply = this.#worded(command as string, await this.#run(call, addressee), id)

@@ -192,7 +192,7 @@ export const errors = {
   ),
   FST_ROOMS_TOO_MANY_COMMANDS: createError(
     'FST_ROOMS_TOO_MANY_COMMANDS',
-    'More than %s commands wait for their turn. Wait for replies before you send more.', 429
+    'More than %s commands, or more than %s bytes of them, would wait for their turn. Wait for replies before you send more.', 429
   ),
   FST_ROOMS_COMMAND_TIMEOUT: createError(
     'FST_ROOMS_COMMAND_TIMEOUT',

@@ -1,3 +1,4 @@
+import type { Call, CommandFrame } from './commands.js'
 import type { RoomConnection } from './connection.js'
 import { errors } from './errors.js'
 import type { ParseUntrusted } from './json.js'
@@ -37,13 +38,23 @@ export class Inbound {
     for (const { data, isBinary } of early?.frames ?? []) this.#take(connection, data, isBinary)
   }
 
+  /** A command that has waited for its turn. */
+  reread (connection: RoomConnection, { data, isBinary }: CommandFrame): Call {
+    const { command, data: said, id, room } = this.#read(connection, data, isBinary) as unknown as Call & { data: unknown }
+    return { command, data: said, id, room }
+  }
+
+  /** @returns undefined where it is no frame of the protocol @throws Error, in words for the client */
+  #read ({ dialect }: RoomConnection, data: Buffer, isBinary: boolean): Record<string, unknown> | undefined {
+    if (dialect !== undefined) return dialect.command(data, isBinary)
+    return isBinary ? undefined : objectIn(this.#parse(data))
+  }
+
   #take (connection: RoomConnection, data: Buffer, isBinary: boolean): void {
     if (!connection.open) return
-    const { dialect } = connection
     let frame: Record<string, unknown> | undefined
     try {
-      if (dialect !== undefined) frame = dialect.command(data, isBinary)
-      else frame = isBinary ? undefined : objectIn(this.#parse(data))
+      frame = this.#read(connection, data, isBinary)
     } catch (error) {
       if (connection.commands === undefined) this.#counters.ignored++
       else connection.say(errorFrame(new errors.FST_ROOMS_INVALID_COMMAND((error as Error).message), undefined))
@@ -58,7 +69,7 @@ export class Inbound {
     } else if (frame.command === undefined && Object.hasOwn(frame, 'token') && connection.session !== undefined) {
       this.#refresh(connection.session, connection, frame.token, data.length, id)
     } else if (connection.commands !== undefined) {
-      connection.commands.receive({ command: frame.command, data: frame.data, id, room: frame.room })
+      connection.commands.receive({ command: frame.command, data: frame.data, id, room: frame.room }, { data, isBinary })
     } else {
       this.#counters.ignored++
       if (id !== undefined) connection.say(errorFrame(new errors.FST_ROOMS_NO_COMMANDS(), id))

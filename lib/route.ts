@@ -77,9 +77,9 @@ export class Sockets implements ConnectionHost {
     this.#expiry = new Expiry(settings.refreshWindow)
     this.#sessions = { expiry: this.#expiry, revocations: rooms.revocations, hooks: this.#members.hooks }
     rooms.turn.before = () => this.#expiry.check()
-    this.#commands = new CommandHost(settings, serializers)
     this.#interval = settings.keepAlive
     this.inbound = new Inbound(parse, counters, settings.maxAuthPayload)
+    this.#commands = new CommandHost(settings, serializers, (connection, frame) => this.inbound.reread(connection, frame))
     this.#warnSlow = throttled(details => log.warn(details, 'client is too far behind in reading and was cut off'))
   }
 

@@ -154,6 +154,26 @@ t.test('who speaks before it can know that it is in, is heard when it is', async
   t.strictSame(await client.rest(), [], 'what is more than a first message may be, is not kept')
 })
 
+t.test('a codec that cannot read again what it has read before fails that command, and no other', async t => {
+  const gate = new Gate()
+  const read = new Set<string>()
+  const { path } = await answering(t, {
+    ...text,
+    command: data => {
+      if (data === 'b' && read.has(data)) throw new Error('once is enough')
+      read.add(data)
+      return { command: 'MESSAGE', data }
+    }
+  }, { MESSAGE: async ({ data }) => { await gate.pass(); return `You wrote: ${data}` } })
+  const client = await openText(t, path, 'a')
+  for (const letter of ['b', 'c']) client.send(letter)
+  await gate.reached
+  gate.open()
+  t.equal(await client.next(), 'You wrote: a')
+  t.match(await client.next(), /could not be read|failed/)
+  t.equal(await client.next(), 'You wrote: c')
+})
+
 t.test('what has waited for a client that is refused, or that ends with it, is nothing', async t => {
   const heard: unknown[] = []
   const gate = new Gate()

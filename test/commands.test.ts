@@ -143,6 +143,15 @@ t.test('only so many commands wait; one more is refused', async t => {
   for (let id = 1; id <= 3; id++) t.match(await client.expectMessage(), { command: 'NOTE', id })
 })
 
+t.test('and only so many bytes of them, whatever they are made into', async t => {
+  const gate = new Gate()
+  const { client } = await createStand(t, { NOTE: async ({ data }) => { await gate.pass(); return (data as string).length } }, { maxPayload: 10_000 })
+  for (let id = 1; id <= 4; id++) client.send({ command: 'NOTE', data: 'x'.repeat(4_000), id })
+  t.match(await client.expectMessage('WSError'), error('FST_ROOMS_TOO_MANY_COMMANDS', /10000 bytes/, 4))
+  gate.open()
+  for (let id = 1; id <= 3; id++) t.match(await client.expectMessage(), { command: 'NOTE', data: 4_000, id })
+})
+
 t.test('a handler that fails', async t => {
   t.test('is an answer that tells nothing, and is reported', async t => {
     const { client, reported } = await createStand(t, {
