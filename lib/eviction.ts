@@ -1,4 +1,5 @@
 import type { RoomConnection } from './connection.js'
+import { reaches } from './revocation.js'
 import type { Revocation } from './revocation.js'
 import type { RoomTable } from './rooms.js'
 
@@ -14,7 +15,7 @@ export function evict (revocation: Revocation, connections: Iterable<RoomConnect
   for (const connection of room === undefined ? [...connections] : rooms.membersOf(room)) {
     if (user !== undefined && connection.userId !== user) continue
     // Guests have no token that could be newer: whoever is in the room is meant.
-    if (connection.user !== null && !rooms.revocations.bars(connection, room)) continue
+    if (connection.user !== null && !reaches(revocation, connection.issuedAt)) continue
     count++
     if (room === undefined) connection.end('disconnected')
     else putOut(connection, room, user === undefined)

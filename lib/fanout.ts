@@ -9,7 +9,7 @@ const SEALED_AT = 64 * 1_024
 export class Turn {
   #waiting: FanOut[] = []
   /** Called ahead of what is sent; whom it ends, gets nothing of it. */
-  before: () => void = () => {}
+  before: (() => void) | undefined
   readonly #flush = (): void => this.flush()
 
   add (fanOut: FanOut): void {
@@ -24,7 +24,7 @@ export class Turn {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting
       this.#waiting = []
-      this.before()
+      this.before?.()
       for (const fanOut of waiting) fanOut.flush()
     }
   }

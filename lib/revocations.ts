@@ -1,4 +1,5 @@
 import type { Position, User } from '../types/index.js'
+import { reaches } from './revocation.js'
 import type { Revocation } from './revocation.js'
 import { isBeyond } from './tail.js'
 
@@ -18,7 +19,8 @@ interface Bearer {
 
 /** How many one process holds. More are only acted upon: whoever publishes so many has no good in mind. */
 const MAX_KNOWN = 100_000
-const PURGE = 60_000
+/** What is over is looked for when there are so many, and then whenever they have doubled. */
+const PURGE_AT = 1_000
 
 /** Access that was taken away, as far as this process knows: the door asks nobody else. */
 export class Revocations {
@@ -27,7 +29,7 @@ export class Revocations {
   #evict: (revocation: Revocation) => number = () => 0
   #ready: true | Promise<true>
   #loaded: (() => void) | undefined
-  #purged = performance.now()
+  #purgeAt = PURGE_AT
 
   /** @param kept whether the broker keeps them, so that there may be some of before this process began */
   constructor (kept: boolean) {
@@ -62,8 +64,7 @@ export class Revocations {
   /** Whether a token is too old: for everything, or for one room. Who is a guest has none. */
   bars ({ user, userId, issuedAt }: Bearer, room?: string): boolean {
     if (this.#known.size === 0 || user === null) return false
-    const reaches = ({ at }: Revocation): boolean => issuedAt === undefined || issuedAt <= Math.floor(at / 1_000)
-    return this.#meaning(userId, room).some(reaches)
+    return this.#meaning(userId, room).some(revocation => reaches(revocation, issuedAt))
   }
 
   /** Whether what came after a position may not be replayed, because its owner had no access to some of it. */
@@ -95,10 +96,10 @@ export class Revocations {
   }
 
   #purge (): void {
+    if (this.#known.size < this.#purgeAt) return
     const now = performance.now()
-    if (now - this.#purged < PURGE) return
-    this.#purged = now
     for (const [key, { until }] of this.#known) if (until <= now) this.#known.delete(key)
+    this.#purgeAt = Math.max(PURGE_AT, 2 * this.#known.size)
   }
 }
 

@@ -1,11 +1,13 @@
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
+import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
-import { defineRoom } from '../index.js'
+import fastifyRooms, { defineRoom } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
 import { advanceClock } from './helpers/clock.js'
-import { endingOf, join, status } from './helpers/client.js'
+import { endingOf, join, open, status } from './helpers/client.js'
 import type { Client } from './helpers/client.js'
 import { Gate } from './helpers/gate.js'
 import { watchForStrays } from './helpers/strays.js'
@@ -301,6 +303,45 @@ t.test('a client that leaves while its new token is checked leaves nothing, and 
   gate.open()
   await new Promise(resolve => { setImmediate(resolve) })
   t.strictSame(logs.filter(({ level }) => level as number >= 40), [])
+})
+
+t.test('nor does one that leaves while it is asked whether it may stay in its room', async t => {
+  const gate = new Gate()
+  let asked = 0
+  const { app, member, token, logs } = await memberOf(t, {
+    route: {
+      authorize: async () => {
+        if (++asked > 1) await gate.pass()
+        return true
+      }
+    }
+  })
+  member.send({ token: token() })
+  await gate.reached
+  member.socket.terminate()
+  await until(() => app.ws.stats().connections === 0)
+  gate.open()
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(logs.filter(({ level }) => level as number >= 40), [])
+  t.match(app.ws.stats(), { members: 0, rooms: 0 })
+})
+
+t.test('where nothing can check another token, nobody is asked for one, and one that comes is ignored', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyRooms, { refreshWindow: 60_000 })
+  app.decorateRequest('user', null as never)
+  app.get('/ws', {
+    websocket: true, preValidation: async request => { request.user = { sub: 'jeanne', exp: Math.ceil(Date.now() / 1_000) + 1_800 } as never }
+  }, app.manageWebsocket('cdr', { authenticate: 'upgrade' }))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const member = await open(t, `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/ws`)
+  t.match(await member.next(), { data: { status: 'connected' } })
+  member.send({ token: 'nonsense' })
+  await until(() => app.ws.stats().ignored === 1)
+  advanceClock(t, 2_000)
+  t.equal((await member.closed).code, 4419)
+  t.strictSame(member.frames.map(({ data }) => data?.status), ['connected', 'expired_token'])
 })
 
 t.test('a guest has no token to renew, and one that it sends is ignored', async t => {

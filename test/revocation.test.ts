@@ -339,6 +339,19 @@ t.test('nonsense where revocations are announced or kept is skipped', async t =>
   t.equal(b.app.ws.stats().revocations, 1)
 })
 
+t.test('what is over is forgotten, and more than a hundred thousand are acted upon and not remembered', async t => {
+  const { apps: [app], bus } = await field(t, 1)
+  const announce = (user: string, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at: Date.now(), lifetime, user })}`)
+  for (let i = 0; i < 1_000; i++) announce(`brief ${i}`, 1)
+  await until(() => (announce('long', 60_000), app.app.ws.stats().revocations < 1_000))
+  const jeanne = await enter(t, app, 'jeanne')
+  for (let i = 0; i < 100_000; i++) announce(`user ${i}`, 60_000)
+  t.equal(app.app.ws.stats().revocations, 100_000)
+  announce('jeanne', 60_000)
+  t.equal((await jeanne.closed).code, 4410)
+  t.equal(app.app.ws.stats().revocations, 100_000)
+})
+
 t.test('with Redis, what is taken away while it is down, or while a process hears nothing, takes effect when it is back', async t => {
   const server = await startRedis(t)
   const rooms: RoomsOptions = { redis: server.url }
