@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import fastifyUnderPressure from '@fastify/under-pressure'
 import type { Test } from 'tap'
 import { Bucket } from '../lib/bucket.js'
 import { networkOf } from '../lib/network.js'
@@ -275,14 +276,13 @@ t.test('a bucket gives what its rate says, and keeps no more than its burst', as
 })
 
 t.test('while the application is under pressure, upgrades are answered with 503', async t => {
-  let pressed = true
-  const { app, url, token } = await createApp(t, {
-    setup: app => { app.decorate('isUnderPressure', () => pressed) } // as @fastify/under-pressure has it
-  })
-  t.match(await answerTo(t, url), OVERLOADED)
-  pressed = false
-  await t.resolves(joinRoom(t, url, token()))
-  t.match(app.ws.stats().refused, { pressure: 1 })
+  const under = async (limits: object): Promise<TestApp> => await createApp(t, { setup: async app => { await app.register(fastifyUnderPressure, { sampleInterval: 10, ...limits }) } })
+  const pressed = await under({ maxRssBytes: 1 })
+  await until(() => pressed.app.isUnderPressure()) // it has looked
+  t.match(await answerTo(t, pressed.url), OVERLOADED)
+  t.match(pressed.app.ws.stats().refused, { pressure: 1 })
+  const calm = await under({ maxRssBytes: 2 ** 50 })
+  await t.resolves(joinRoom(t, calm.url, calm.token()))
 })
 
 t.test('the testing kit is told with which status it was refused', async t => {

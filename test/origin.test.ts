@@ -1,4 +1,5 @@
 import t from 'tap'
+import fastifyCookie from '@fastify/cookie'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { Origins, RoomsOptions } from '../index.js'
@@ -169,9 +170,11 @@ function upgradeRoute (origins: RoomsOptions['origins'], more: (app: FastifyInst
   }
 }
 
+const withCookies = async (app: FastifyInstance): Promise<void> => { await app.register(fastifyCookie) }
+
 t.test('where the user comes with the upgrade, and the application has cookies, it must say whose pages may open a socket', async t => {
   const COOKIES: Array<[what: string, settings: Settings, more: (app: FastifyInstance) => void | Promise<void>]> = [
-    ['@fastify/cookie', {}, app => { app.decorateRequest('cookies', null as never) }],
+    ['@fastify/cookie', {}, withCookies],
     ['a session', {}, app => { app.decorateRequest('session', null as never) }],
     ['@fastify/jwt with `cookie`', { jwt: { cookie: { cookieName: 'token', signed: false } } }, () => {}],
     ['@fastify/jwt with `cookie` and a namespace', { jwt: { namespace: 'web', cookie: { cookieName: 'token', signed: false } } }, app => { app.decorateRequest('jwtVerify', async () => {}) }]
@@ -190,13 +193,13 @@ t.test('where the user comes with the upgrade, and the application has cookies, 
       await built.app.close()
     }
   }
-  const first = await buildApp({ setup: app => { app.decorateRequest('cookies', null as never) } })
+  const first = await buildApp({ setup: withCookies })
   await t.resolves(async () => { await first.app.ready() }, 'a token in the first message comes from no cookie')
   await first.app.close()
 })
 
 t.test('there, who brings a cookie must say which page is asking: browsers always do', async t => {
-  const running = await createApp(t, { setup: upgradeRoute(['https://a.example'], app => { app.decorateRequest('cookies', null as never) }) })
+  const running = await createApp(t, { setup: upgradeRoute(['https://a.example'], withCookies) })
   const url = running.url.replace('/cdr/users/ws', '/upgrade')
   const authorization = `Bearer ${running.token()}`
   t.match(await answerTo(t, url, { headers: { cookie: 'a=b', authorization } }), FOREIGN)

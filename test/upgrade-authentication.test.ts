@@ -1,4 +1,5 @@
 import t from 'tap'
+import fastifyCookie from '@fastify/cookie'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
@@ -241,13 +242,7 @@ t.test('where @fastify/jwt looks elsewhere, the token that was offered is meant 
     const { url, token } = await createUpgradeApp(t, {
       jwt,
       rooms: { origins: ['https://a.example'] },
-      setup (app) {
-        app.decorateRequest('cookies', null as never)
-        app.addHook('onRequest', async request => {
-          const cookies = (request.headers.cookie ?? '').split('; ').map(cookie => cookie.split('='))
-          Object.assign(request, { cookies: Object.fromEntries(cookies) })
-        })
-      }
+      setup: async app => { await app.register(fastifyCookie) }
     })
     await joined(t, url, protocolsOf(token()))
     await joined(t, url, ['rooms.v1'], headers(token()))
