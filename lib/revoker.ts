@@ -43,6 +43,7 @@ export interface Places {
 const AGAIN = 500
 /** How many wait for the broker. */
 const MAX_UNTOLD = 1_000
+
 /**
  * Takes access away, and hears of what others have taken. What is published reaches only those who listen; so each
  * revocation is kept by the broker as well, for as long as the tokens that it means may live, and each process holds all of

@@ -12,7 +12,7 @@ import { Cluster, Redis } from 'ioredis'
 import { describe, expect, test } from 'tstyche'
 import fastifyRooms, { fastifyRooms as named, MemoryBroker, MemoryBus } from '../index.js'
 import type {
-  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Origins, Position, Receipt, Room, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
+  AuthenticateHook, Broker, BrokerEvents, Connection, GapEvent, History, Hooks, Message, Origins, Position, Receipt, Revoked, Room, RoomOf, RoomRouteOptions, Rooms, RoomsOptions,
   Stats, User
 } from '../index.js'
 
@@ -166,6 +166,18 @@ describe('sending', () => {
     expect(app.ws.stats().broker).type.toBe<'up' | 'down'>()
     expect(app.ws.stats().ended.too_slow).type.toBe<number | undefined>()
     expect(app.ws.stats().refused.origin).type.toBe<number | undefined>()
+  })
+
+  test('access is taken away from users, by their names, and from rooms', () => {
+    expect(app.ws.disconnectUser('7')).type.toBe<Promise<Revoked>>()
+    expect(app.ws.disconnectUser(7, { lifetime: 60_000 })).type.toBe<Promise<Revoked>>()
+    expect(app.ws.removeFromRoom('cdr', 7)).type.toBe<Promise<Revoked>>()
+    expect(app.ws.closeRoom('cdr')).type.toBe<Promise<Revoked>>()
+    expect(app.ws.disconnectUser).type.not.toBeCallableWith()
+    expect(app.ws.disconnectUser).type.not.toBeCallableWith({ id: 7 })
+    expect(app.ws.disconnectUser).type.not.toBeCallableWith('7', { code: 4410 })
+    expect(app.ws.removeFromRoom).type.not.toBeCallableWith('cdr')
+    expect(app.ws.closeRoom).type.not.toBeCallableWith(7)
   })
 })
 

@@ -116,7 +116,7 @@ describe('a bus', () => {
 
   test('disturbs calls', () => {
     const one = bus.broker()
-    expect<CallKind>().type.toBe<'send' | 'subscribe' | 'unsubscribe' | 'read' | 'count' | 'flush'>()
+    expect<CallKind>().type.toBe<'send' | 'subscribe' | 'unsubscribe' | 'read' | 'records' | 'count' | 'flush'>()
     expect(bus.refuse('send', { by: one }, { times: 1, error: new Error('no') })).type.toBe<Fault<Call>>()
     expect(bus.unconfirm({ by: one }, { arrive: false })).type.toBe<Fault<Call>>()
     expect(bus.stall('subscribe')).type.toBe<Hold<Call>>()
