@@ -1,25 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { join } from 'node:path'
 import Fastify from 'fastify'
 import fastifyJwt from '@fastify/jwt'
-import fastifyStatic from '@fastify/static'
 import fastifyRooms from 'fastify-rooms'
 import fastifyRoomsAsyncapi from 'fastify-rooms/asyncapi'
+import { servePage } from './page.js'
+import { cdr } from './public/room.js'
 import { BOARD, CHANGES, EVENT, STUDENT } from './public/schemas.js'
-import { cdr, isVolunteer } from './room.js'
 import { openStore } from './store.js'
 import { announceVolunteers } from './volunteers.js'
-
-export const TOKEN_LIFETIME = '1 hour'
-
-const HEADERS = {
-  'content-security-policy': [
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
-    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"
-  ].join('; '),
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff'
-}
 
 const SESSION = /** @type {const} */ ({
   type: 'object',
@@ -38,9 +26,10 @@ const WHICH = /** @type {const} */ ({
  * The stand board, not yet listening.
  * @param {object} [options]
  * @param {string} [options.secret] signs the tokens; processes that share it accept each other's
+ * @param {string} [options.lifetime] of a token; a page that is open renews its own in time
  * @param {string} [options.redis] the URL of a Redis that joins the processes; without it, there is only this one
  */
-export async function createStand ({ secret = randomBytes(32).toString('base64url'), redis } = {}) {
+export async function createStand ({ secret = randomBytes(32).toString('base64url'), lifetime = '1 hour', redis } = {}) {
   const app = /** @type {import('fastify').FastifyInstance} */ (Fastify({
     logger: { level: 'warn', stream: process.stderr },
     // By default, Fastify would drop a misspelt field silently and make booleans out of strings.
@@ -51,21 +40,19 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
 
   await app.register(fastifyJwt, {
     secret,
-    sign: { algorithm: 'HS256', expiresIn: TOKEN_LIFETIME },
+    sign: { algorithm: 'HS256', expiresIn: lifetime },
     verify: { algorithms: ['HS256'] }
   })
   await app.register(fastifyRooms, { redis })
   await app.register(fastifyRoomsAsyncapi, {
     asyncapi: { info: { title: 'The stand board', version: '1.0.0', description: 'What volunteers see of each other’s work on the files of students.' } }
   })
-  await app.register(fastifyStatic, { root: join(import.meta.dirname, 'public') })
-
-  app.addHook('onRequest', async (_request, reply) => { reply.headers(HEADERS) })
+  await servePage(app)
 
   // A name is all it takes: who is behind it is what a real application would ask its users' accounts.
   app.post('/session', { schema: { body: SESSION } }, async request => {
     const { name } = /** @type {{ name: string }} */ (request.body)
-    return { name: name.trim(), token: app.jwt.sign({ sub: randomUUID(), name: name.trim(), volunteer: true }) }
+    return openSession(app, { sub: randomUUID(), name: name.trim() })
   })
 
   await app.register(async volunteers => {
@@ -75,6 +62,8 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
       await request.jwtVerify()
       if (!isVolunteer(request.user)) throw problem(403, 'Only volunteers see the board.')
     })
+    // Whoever has a good token gets another one. A real application would ask whether this is still a volunteer.
+    volunteers.post('/session/renewal', async ({ user }) => openSession(app, user))
     serveBoard(volunteers, store)
   })
 
@@ -92,6 +81,7 @@ function serveBoard (app, store) {
   const volunteersChanged = announceVolunteers(app, room)
 
   app.get('/cdr/users/ws', { websocket: true }, app.manageWebsocket(cdr, {
+    authorize: ({ user }) => isVolunteer(user),
     snapshot: async () => ({ event: await store.event(), students: await store.list() }),
     commands: {
       WRITING: async ({ data, connection }) => {
@@ -121,6 +111,19 @@ function serveBoard (app, store) {
     reply.sendToRoom(room, { command: 'EVENT', data: event })
     return event
   })
+}
+
+/**
+ * @param {import('fastify').FastifyInstance} app
+ * @param {{ sub: string, name: string }} user
+ */
+function openSession (app, { sub, name }) {
+  return { name, token: app.jwt.sign({ sub, name, volunteer: true }) }
+}
+
+/** @param {import('fastify-rooms').User | null} user */
+function isVolunteer (user) {
+  return user?.volunteer === true
 }
 
 /**

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
-import { createStand, TOKEN_LIFETIME } from './app.js'
+import { createStand } from './app.js'
 import { runProcesses } from './processes.js'
 
-const { HOST: host = '127.0.0.1', PORT: port = '3000', JWT_SECRET: secret, REDIS_URL: redis } = process.env
+const { HOST: host = '127.0.0.1', PORT: port = '3000', JWT_SECRET: secret, TOKEN_LIFETIME: lifetime = '1 hour', REDIS_URL: redis } = process.env
 
 try {
   const processes = countProcesses()
@@ -16,7 +16,7 @@ try {
 }
 
 async function serve () {
-  const app = await createStand({ ...secret !== undefined && { secret }, ...redis !== undefined && { redis } })
+  const app = await createStand({ lifetime, ...secret !== undefined && { secret }, ...redis !== undefined && { redis } })
   const address = await app.listen({ host, port: Number(port) })
   // The first of several says it for all.
   if (!cluster.isWorker || cluster.worker?.id === 1) greet(app, address)
@@ -44,7 +44,7 @@ Open it in two windows, sign in under two names, and tick a box in one of them.
 What goes over its socket is described at ${address}/asyncapi
 ${redis === undefined ? 'Files are kept in memory: a restart forgets the changes.' : 'Files are kept in Redis, for every process that is started with the same REDIS_URL.'}
 ${redis !== undefined && secret === undefined ? 'Set JWT_SECRET too: without it, other processes refuse the tokens of this one.\n' : ''}
-To change a file from outside, as another program would (the token is good for ${TOKEN_LIFETIME}):
+To change a file from outside, as another program would (the token is good for ${lifetime}):
 
 curl -sS -X PATCH ${address}/cdr/users/1 -H 'authorization: Bearer ${token}' -H 'content-type: application/json' -d '{"paid":true}'
 

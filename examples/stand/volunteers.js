@@ -5,7 +5,7 @@ const CHECK = 10_000
  * Tells the room how many are in it. When dozens come back at once, after a restart, one message says it for all of
  * them. The regular check is for what no hook reports: a process that was killed.
  * @param {import('fastify').FastifyInstance} app
- * @param {ReturnType<typeof import('./room.js').cdr>} room
+ * @param {ReturnType<typeof import('./public/room.js').cdr>} room
  */
 export function announceVolunteers (app, room) {
   /** @type {NodeJS.Timeout | undefined} */

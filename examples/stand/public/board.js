@@ -1,12 +1,10 @@
 import { tell } from './feed.js'
-import { LiveRoom } from './live.js'
+import { enter, rejoinSoon } from './live.js'
 import { complain, element } from './page.js'
 import { EVENT } from './schemas.js'
 import { Session } from './session.js'
 import { Students } from './students.js'
 
-/** In milliseconds: pages that all come in anew do it within this time. */
-const SPREAD = 2_000
 const LOST = 'Connection lost, reconnecting'
 const EVENTS = {
   pending: 'Not open',
@@ -16,14 +14,15 @@ const EVENTS = {
 }
 
 let room
+/** The name of the present connection. */
+let connection
 let countdown
 let event = 'onsite'
 
 const session = new Session({
-  onOpen ({ token }) {
-    const url = new URL('/cdr/users/ws', window.location.href.replace(/^http/, 'ws'))
-    room = new LiveRoom({ url, token, onMessage, onState })
-    room.open()
+  onOpen () {
+    room = enter(session)
+    listenTo(room)
   },
   onEnd () {
     room?.close()
@@ -34,56 +33,65 @@ const session = new Session({
 
 const students = new Students({
   save: (id, changes) => session.request(`/cdr/users/${encodeURIComponent(id)}`, 'PATCH', changes),
-  sayWriting: id => room?.send({ command: 'WRITING', data: { id } })
+  sayWriting: id => room?.send('WRITING', { id }).catch(() => {}) // worth nothing late
 })
 
 // The room
 
-function onMessage ({ command, data }) {
-  switch (command) {
-    case 'WSSnapshot':
-      showEvent(data.event.status)
-      students.show(data.students)
-      return
-    case 'UPDATE_USER':
-      students.told(data)
-      return
-    case 'EVENT':
-      takeEvent(data)
-      return
-    case 'WRITING':
-      if (data.from !== room.id) students.showWriter(data)
-      return
-    case 'VOLUNTEERS':
-      element('volunteers').hidden = false
-      element('volunteers').textContent = data?.count === 1 ? '1 volunteer here' : `${data?.count} volunteers here`
-  }
+function listenTo (room) {
+  room.on('state', onState)
+  room.on('snapshot', data => {
+    showEvent(data.event.status)
+    students.show(data.students)
+    showLive()
+  })
+  room.on('recovered', showLive)
+  room.on('UPDATE_USER', file => students.told(file))
+  room.on('EVENT', takeEvent)
+  room.on('WRITING', writing => {
+    if (writing.from !== connection) students.showWriter(writing)
+  })
+  room.on('VOLUNTEERS', data => {
+    element('volunteers').hidden = false
+    element('volunteers').textContent = data?.count === 1 ? '1 volunteer here' : `${data?.count} volunteers here`
+  })
 }
 
-function onState ({ name, delay, code }) {
+/** Connected is not enough: what is shown must be what there is. */
+function showLive () {
+  say('connected', 'Live')
+}
+
+function onState (state, details) {
   clearInterval(countdown)
-  switch (name) {
+  switch (state) {
     case 'connecting':
-      return students.size === 0 ? say(name, 'Connecting…') : say(name, 'Reconnecting…', LOST)
-    case 'live':
-      return say(name, 'Live')
+      return say(state, 'Connecting…')
+    case 'connected':
+      connection = details.connection
+      return
     case 'waiting': {
       element('volunteers').hidden = true
-      const at = performance.now() + delay
-      const tick = () => say(name, `Reconnecting in ${Math.max(1, Math.ceil((at - performance.now()) / 1_000))} s`, LOST)
+      const at = performance.now() + details.delay
+      const tick = () => say(state, navigator.onLine ? `Reconnecting in ${Math.max(1, Math.ceil((at - performance.now()) / 1_000))} s` : 'No network', LOST)
       tick()
       countdown = setInterval(tick, 250)
       return
     }
-    case 'refused':
-      say(name, 'Refused')
-      complain(code === 4403
-        ? 'You may not use this board. Ask whoever runs it.'
-        : `The server has closed this board for you (code ${code}). Sign out and in again to come back.`)
-      return
-    case 'signed-out':
-      session.end(code === 4419 ? 'Your session is over. Please sign in again.' : 'The server did not accept your session. Please sign in again.')
+    case 'recovering':
+      return say(state, 'Reconnecting…', LOST)
+    case 'closed':
+      closed(details)
   }
+}
+
+function closed ({ code, error }) {
+  if (code === 4401) return session.end('The server did not accept your session. Please sign in again.')
+  if (code === undefined && error === undefined) return // by this page itself
+  say('closed', 'Refused')
+  complain(code === 4403
+    ? 'You may not use this board. Ask whoever runs it.'
+    : `The server has closed this board for you (${code ?? error.message}). Sign out and in again to come back.`)
 }
 
 /** @param aloud what screen readers are told; a countdown would be read out every second */
@@ -110,7 +118,7 @@ function takeEvent ({ status }) {
   if (status === event) return
   tell(`The event is now: ${EVENTS[status]}`)
   showEvent(status)
-  if (status === 'onsite') room?.refresh(SPREAD) // nobody was told of what changed until now
+  if (status === 'onsite' && room !== undefined) rejoinSoon(room) // nobody was told of what changed until now
 }
 
 function showEvent (status) {

@@ -7,7 +7,7 @@ export class Session {
   #onEnd
 
   /**
-   * @param onOpen is told who has signed in
+   * @param onOpen is called when somebody has signed in
    * @param onEnd is called when nobody is any more
    */
   constructor ({ onOpen, onEnd }) {
@@ -26,6 +26,18 @@ export class Session {
     const kept = sessionStorage.getItem('session')
     if (kept === null) show('sign-in')
     else this.#begin(JSON.parse(kept))
+  }
+
+  get token () {
+    return this.#open?.token
+  }
+
+  /** A token for the same volunteer that is good for longer, while the one before still is. */
+  async renew () {
+    const opened = this.#open
+    const renewed = await this.request('/session/renewal', 'POST')
+    if (this.#open === opened) this.#keep(renewed) // or somebody else has signed in meanwhile
+    return renewed.token
   }
 
   async request (path, method = 'GET', body = undefined) {
@@ -56,7 +68,6 @@ export class Session {
     button.disabled = true
     try {
       const opened = await this.request('/session', 'POST', { name: element('name').value })
-      sessionStorage.setItem('session', JSON.stringify(opened))
       this.#begin(opened)
     } catch (error) {
       element('sign-in-problem').textContent = `That did not work: ${error.message}`
@@ -66,11 +77,16 @@ export class Session {
   }
 
   #begin (opened) {
-    this.#open = opened
+    this.#keep(opened)
     element('who').textContent = opened.name
     show('board')
     element('board').querySelector('h1').focus()
-    this.#onOpen(opened)
+    this.#onOpen()
+  }
+
+  #keep (opened) {
+    this.#open = opened
+    sessionStorage.setItem('session', JSON.stringify(opened))
   }
 
   #forget () {

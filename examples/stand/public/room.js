@@ -1,10 +1,10 @@
-import { withTypeProvider } from 'fastify-rooms'
-import { EVENT, STUDENT } from './public/schemas.js'
+import { withTypeProvider } from 'fastify-rooms/contract'
+import { EVENT, STUDENT } from './schemas.js'
 
 // The types of what is sent come from the schemas.
-const { defineRoom } = /** @type {typeof withTypeProvider<import('./types.js').Schemas>} */ (withTypeProvider)()
+const { defineRoom } = /** @type {typeof withTypeProvider<import('../types.js').Schemas>} */ (withTypeProvider)()
 
-/** The one room of the board: what its members are sent, what they may ask, what it keeps, and who may enter. */
+/** The one room of the board: what its members are sent, what they may ask, and what it keeps. The page has it, too. */
 export const cdr = defineRoom('cdr', {
   messages: {
     UPDATE_USER: STUDENT,
@@ -36,11 +36,5 @@ export const cdr = defineRoom('cdr', {
     }
   },
   // A tablet that was out of reach for less than five minutes is sent what it has missed.
-  history: { size: 200, ttl: 5 * 60_000 },
-  authorize: ({ user }) => isVolunteer(user)
+  history: { size: 200, ttl: 5 * 60_000 }
 })
-
-/** @param {import('fastify-rooms').User | null} user */
-export function isVolunteer (user) {
-  return user?.volunteer === true
-}
