@@ -347,12 +347,15 @@ t.test('several processes that cannot start end, and say why', async t => {
   t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
 })
 
-t.test('what cannot be understood on the command line is named, with what can', async t => {
+t.test('what cannot be understood on the command line, or of the variables, is named, with what can', async t => {
   const [unknown, wrong] = [spawnStand(t, {}, ['--proceses', '2']), spawnStand(t, {}, ['--processes', 'two'])]
   t.equal(await unknown.exited, 1)
   t.match(unknown.output(), 'npm start -- --processes 2')
   t.equal(await wrong.exited, 1)
   t.match(wrong.output(), '--processes must be a number from 1 to 99, and is two.')
+  const endless = spawnStand(t, { TOKEN_LIFETIME: 'for ever' })
+  t.equal(await endless.exited, 1)
+  t.match(endless.output(), 'TOKEN_LIFETIME must be a time such as 20s or 1 hour, and is for ever.')
 })
 
 t.test('a change whose message cannot be sent is made all the same, is logged, and is seen as soon as it can', async t => {
@@ -637,7 +640,7 @@ async function visit ({ address }: Stand) {
     url: `${address.replace('http', 'ws')}/cdr/users/ws`,
     token,
     /** Good, but for somebody who is no volunteer. */
-    guest: handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'guest', name: 'Guest' }, JWT_SECRET),
+    guest: handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'guest', name: 'Guest', exp: Math.floor(Date.now() / 1_000) + 3_600 }, JWT_SECRET),
     post,
     patch: (path: string, body: object, authorization = `Bearer ${token}`) => json('PATCH', path, body, authorization)
   }
