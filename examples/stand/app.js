@@ -41,7 +41,7 @@ export async function createStand ({ secret = randomBytes(32).toString('base64ur
   await app.register(fastifyJwt, {
     secret,
     sign: { algorithm: 'HS256', expiresIn: lifetime },
-    verify: { algorithms: ['HS256'] }
+    verify: { algorithms: ['HS256'], requiredClaims: ['sub', 'exp'] }
   })
   await app.register(fastifyRooms, { redis })
   await app.register(fastifyRoomsAsyncapi, {

@@ -6,6 +6,7 @@ import { runProcesses } from './processes.js'
 const { HOST: host = '127.0.0.1', PORT: port = '3000', JWT_SECRET: secret, TOKEN_LIFETIME: lifetime = '1 hour', REDIS_URL: redis } = process.env
 
 try {
+  checkLifetime()
   const processes = countProcesses()
   if (processes === 1 || cluster.isWorker) await serve()
   else if (redis === undefined) throw new Error('Several processes need a Redis that joins them: REDIS_URL=redis://127.0.0.1:6379 npm start -- --processes 2')
@@ -50,6 +51,10 @@ curl -sS -X PATCH ${address}/cdr/users/1 -H 'authorization: Bearer ${token}' -H 
 
 Ctrl+C stops it.
 `)
+}
+
+function checkLifetime () {
+  if (!/^[1-9]\d{0,3} ?(s|m|h|seconds?|minutes?|hours?)$/.test(lifetime)) throw new Error(`TOKEN_LIFETIME must be a time such as 20s or 1 hour, and is ${lifetime}.`)
 }
 
 function countProcesses () {

@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +15,11 @@ import type { Frame } from '../helpers/client.js'
 import { HyperionClient } from '../helpers/hyperion.js'
 import { startRedis } from '../helpers/redis.js'
 import { handmadeToken } from '../helpers/token.js'
+
+declare global {
+  // What runs in pages is written here, and compiled with the rest.
+  var sessionStorage: { getItem (key: string): string | null, setItem (key: string, value: string): void }
+}
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -110,6 +116,47 @@ t.test('the stand board', async t => {
     await shows(page.getByText('Signed in as Ada'))
   })
 
+  t.test('a page renews its token in time, on the open socket and for its requests, and stays signed in', async t => {
+    const stand = await startStand(t, { TOKEN_LIFETIME: '8s' })
+    const page = await signIn(t, browser, stand, 'Ada')
+    const first = await tokenOf(page)
+    const frames = framesOf(page)
+    // Each is renewed when half of its life is over, so the third comes when the first one has expired.
+    for (const times of [1, 2, 3]) await until(() => frames().filter(({ data }) => data?.status === 'refreshed').length >= times)
+    t.equal((await fetch(`${stand.address}/cdr/users`, { headers: { authorization: `Bearer ${first}` } })).status, 401)
+    await step(page, 'Hugo Delmas', 'Paid').check()
+    await shows(feed(page, 'Ada marked Hugo Delmas as paid'))
+    t.notOk(frames().some(isConnected), 'over one connection')
+    await page.reload()
+    await shows(state(page, /^Live$/))
+    await shows(page.getByText('Signed in as Ada'))
+  })
+
+  t.test('a page without a network says so, and comes back when there is one again', async t => {
+    const stand = await startStand(t)
+    const page = await signIn(t, browser, stand, 'Ada')
+    await page.context().setOffline(true)
+    await stand.end('SIGKILL')
+    await shows(state(page, /^No network$/))
+    await startStand(t, { PORT: stand.port })
+    await page.context().setOffline(false)
+    await shows(state(page, /^Live$/))
+  })
+
+  t.test('who may not use the board is told so, and the page does not try again', async t => {
+    const stand = await startStand(t)
+    const { guest } = await visit(stand)
+    const context = await browser.newContext()
+    t.teardown(() => context.close())
+    const page = await context.newPage()
+    watch(page)
+    await page.goto(stand.address)
+    await page.evaluate(session => sessionStorage.setItem('session', session), JSON.stringify({ name: 'Guest', token: guest }))
+    await page.reload()
+    await shows(state(page, /^Refused$/))
+    await shows(page.getByRole('alert').filter({ hasText: 'You may not use this board.' }))
+  })
+
   t.test('names and notes that hold HTML are shown as text', async t => {
     const html = '<img src=x onerror=alert(1)><b>Eve</b>'
     const stand = await startStand(t)
@@ -171,6 +218,7 @@ t.test('the stand board', async t => {
     t.match(first, { data: { status: 'connected' } })
     t.equal(second?.command, 'WSSnapshot')
     t.notOk(requests.includes('/cdr/users'))
+    t.ok(requests.includes('/fastify-rooms/client/index.js'), 'nor is the client a copy')
   })
 
   t.test('a server that starts anew with nothing in memory says so, and the page shows what there is', async t => {
@@ -215,7 +263,7 @@ t.test('the stand board', async t => {
     const frames = framesOf(ada)
     await card(ada, 'Yuki Tanaka').getByLabel('Note').pressSequentially('Speaks')
     await seen
-    await until(() => frames().some(({ command }) => command === 'WRITING'))
+    await until(() => frames().some(({ command, data }) => command === 'WRITING' && data?.by === 'Ada')) // as a message, not as the reply
     t.notOk(await card(ada, 'Yuki Tanaka').getByText('Ada is writing…').isVisible())
     await card(maud, 'Yuki Tanaka').getByText('Ada is writing…').waitFor({ state: 'hidden' })
   })
@@ -299,12 +347,15 @@ t.test('several processes that cannot start end, and say why', async t => {
   t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
 })
 
-t.test('what cannot be understood on the command line is named, with what can', async t => {
+t.test('what cannot be understood on the command line, or of the variables, is named, with what can', async t => {
   const [unknown, wrong] = [spawnStand(t, {}, ['--proceses', '2']), spawnStand(t, {}, ['--processes', 'two'])]
   t.equal(await unknown.exited, 1)
   t.match(unknown.output(), 'npm start -- --processes 2')
   t.equal(await wrong.exited, 1)
   t.match(wrong.output(), '--processes must be a number from 1 to 99, and is two.')
+  const endless = spawnStand(t, { TOKEN_LIFETIME: 'for ever' })
+  t.equal(await endless.exited, 1)
+  t.match(endless.output(), 'TOKEN_LIFETIME must be a time such as 20s or 1 hour, and is for ever.')
 })
 
 t.test('a change whose message cannot be sent is made all the same, is logged, and is seen as soon as it can', async t => {
@@ -458,10 +509,34 @@ t.test('only a signed-in volunteer changes files, and only what there is to chan
   t.match(await (await patch('/cdr/users/1', { paid: true })).json(), { paid: true, version: 1, change: { by: 'Ada', fields: ['paid'] } })
 })
 
-t.test('the page may load nothing from elsewhere', async t => {
+t.test('a good token is renewed for the same volunteer, and no other is', async t => {
+  const { address, token, guest } = await visit(await startStand(t))
+  const renew = (token?: string) => fetch(`${address}/session/renewal`, { method: 'POST', ...token !== undefined && { headers: { authorization: `Bearer ${token}` } } })
+  t.equal((await renew()).status, 401)
+  t.equal((await renew('nonsense')).status, 401)
+  t.equal((await renew(guest)).status, 403)
+  const renewed = await (await renew(token)).json() as { name: string, token: string }
+  t.equal(renewed.name, 'Ada')
+  const { sub } = claimsOf(token)
+  t.match(claimsOf(renewed.token), { sub, name: 'Ada', volunteer: true, exp: Number })
+})
+
+t.test('the page may load nothing from elsewhere, and run no script in it but its import map', async t => {
   const { address } = await startStand(t)
-  const { headers } = await fetch(address)
-  t.match(headers.get('content-security-policy'), /^default-src 'none'; script-src 'self';/)
+  const response = await fetch(address)
+  const map = /<script type="importmap">(.*)<\/script>/.exec(await response.text())?.[1] as string
+  const hash = createHash('sha256').update(map).digest('base64')
+  t.ok(response.headers.get('content-security-policy')?.startsWith(`default-src 'none'; script-src 'self' 'sha256-${hash}'; `))
+})
+
+t.test('of the package, a page is served what pages need', async t => {
+  const { address } = await startStand(t)
+  for (const path of ['client/index.js', 'client/define.js', 'lib/contract.js']) {
+    t.match((await fetch(`${address}/fastify-rooms/${path}`)).headers.get('content-type'), /^(text|application)\/javascript/)
+  }
+  for (const path of ['', 'index.js', 'lib/route.js', 'client/index.d.ts', '..%2fpackage.json', 'client/..%2findex.js']) {
+    t.equal((await fetch(`${address}/fastify-rooms/${path}`)).status, 404, path)
+  }
 })
 
 interface Stand {
@@ -525,15 +600,25 @@ async function signIn (t: Test, browser: Browser, stand: Stand, name: string): P
 }
 
 async function enter (page: Page, { address }: Stand, name: string): Promise<void> {
+  watch(page)
+  await page.goto(address)
+  await page.getByLabel('Your name').fill(name)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await shows(state(page, /^Live$/))
+}
+
+/** Notes what its sockets receive, and what goes wrong in it. */
+function watch (page: Page): void {
   const frames: Frame[] = []
   recorded.set(page, frames)
   page.on('websocket', socket => socket.on('framereceived', ({ payload }) => frames.push(JSON.parse(payload.toString()))))
   page.on('pageerror', error => faults.push(error.message))
   page.on('console', message => { if (message.text().includes('Content Security Policy')) faults.push(message.text()) })
-  await page.goto(address)
-  await page.getByLabel('Your name').fill(name)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await shows(state(page, /^Live$/))
+}
+
+/** The token that a page has now. */
+async function tokenOf (page: Page): Promise<string> {
+  return JSON.parse(await page.evaluate(() => sessionStorage.getItem('session')) as string).token
 }
 
 /** What the sockets of a page that was entered receive from now on. */
@@ -555,10 +640,14 @@ async function visit ({ address }: Stand) {
     url: `${address.replace('http', 'ws')}/cdr/users/ws`,
     token,
     /** Good, but for somebody who is no volunteer. */
-    guest: handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'guest', name: 'Guest' }, JWT_SECRET),
+    guest: handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'guest', name: 'Guest', exp: Math.floor(Date.now() / 1_000) + 3_600 }, JWT_SECRET),
     post,
     patch: (path: string, body: object, authorization = `Bearer ${token}`) => json('PATCH', path, body, authorization)
   }
+}
+
+function claimsOf (token: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
 }
 
 function isConnected ({ data }: Frame): boolean {
