@@ -36,7 +36,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   const serializers = new Serializers(app, options)
   const table = new RoomTable({ ...options, broker, trusted, addresses, serializers, compressFrom: compressFrom(options) }, counters, log)
   const sockets = new Sockets(table, counters, options, log, serializers, parse)
-  const door = new Door(new Admission(options, () => sockets.handshakes.full), counters, log, options.maxAuthPayload)
+  const waiting = (): number => sockets.handshakes.waiting + door.checking
+  const door = new Door(new Admission(options, () => waiting() >= options.maxWaiting), counters, log, options.maxAuthPayload)
   const routes = createRoutes(app, sockets, options, addresses, serializers, door)
   const upgrades = new Upgrades(options.authTimeout)
   const requests = decorateReply(app, table.sender, (error, room) => reportTo(options, log, { error, room, connection: undefined }))
@@ -53,7 +54,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
-      waiting: sockets.handshakes.waiting,
+      waiting: waiting(),
       revocations: table.revocations.size,
       ...table.totals(),
       ...counters.snapshot()

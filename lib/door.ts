@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Admission, Full } from './admission.js'
 import { causeOf } from './authenticate.js'
@@ -36,6 +37,8 @@ export class Door {
   readonly #counters: Counters
   readonly #log: FastifyBaseLogger
   readonly #maxToken: number
+  /** The connections of upgrades whose users are being found. */
+  readonly #checking = new Set<Duplex>()
   readonly #told = new Map<Refused, (details: object) => void>()
 
   /** @param maxToken in bytes */
@@ -46,10 +49,21 @@ export class Door {
     this.#maxToken = maxToken
   }
 
+  /** How many upgrades have not proved whose they are. */
+  get checking (): number {
+    return this.#checking.size
+  }
+
   /** The first of the hooks. */
   enter (route: Route, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const bearers = takeBearers(request.raw.headers)
-    const decide = (welcome: boolean): void => this.#decide(route, welcome, bearers, request, reply, done)
+    const decide = (welcome: boolean): void => {
+      try {
+        this.#decide(route, welcome, bearers, request, reply, done)
+      } catch (error) {
+        done(error as Error) // of the application: what it says of its pressure, or of whom it trusts
+      }
+    }
     let welcome: boolean | Promise<boolean>
     try {
       welcome = isWelcome(route, request)
@@ -74,6 +88,8 @@ export class Door {
       request.log.error({ err: error }, 'token could not be checked')
       reportTo(route, request.log, { error, room: undefined, connection: undefined })
       return this.#refuse('unavailable', request, reply)
+    } finally {
+      this.#checking.delete(upgradingSocket(request.raw))
     }
   }
 
@@ -93,8 +109,15 @@ export class Door {
       expectUser(request, bearer)
     }
     const full = this.#admission.enter(request, socket)
-    if (full === undefined) done()
-    else this.#refuse(full, request, reply)
+    if (full !== undefined) {
+      this.#refuse(full, request, reply)
+      return
+    }
+    if (route.authenticate === 'upgrade') {
+      this.#checking.add(socket)
+      socket.once('close', () => this.#checking.delete(socket))
+    }
+    done()
   }
 
   /** Past the application's error handler, which would have a line in the log for each of a flood. */

@@ -27,14 +27,9 @@ export class Revocations {
   readonly #known = new Map<string, Known>()
   /** Puts out whom a revocation means. @returns how many sockets that were */
   #evict: (revocation: Revocation) => number = () => 0
-  #ready: true | Promise<true>
+  #ready: true | Promise<true> = true
   #loaded: (() => void) | undefined
   #purgeAt = PURGE_AT
-
-  /** @param kept whether the broker keeps them, so that there may be some of before this process began */
-  constructor (kept: boolean) {
-    this.#ready = !kept || new Promise(resolve => { this.#loaded = () => resolve(true) })
-  }
 
   /** How many this process knows of. */
   get size (): number {
@@ -53,6 +48,11 @@ export class Revocations {
   /** Resolves when the revocations are known that there were when this process began, or cannot be had. */
   ready (): true | Promise<true> {
     return this.#ready
+  }
+
+  /** There may be some that this process does not know of: whoever comes from now on waits. */
+  shut (): void {
+    if (this.#ready === true) this.#ready = new Promise(resolve => { this.#loaded = () => resolve(true) })
   }
 
   /** Nobody waits any more: those are known, or cannot be had. */

@@ -82,8 +82,15 @@ export class Revoker {
 
   start (): void {
     if (this.#broker.records === undefined) return
+    this.begin()
     this.channel.hold()
-    // Whoever cannot be told by then is let in, and put out as soon as it is known.
+  }
+
+  /** Has the door wait until they have been read, or cannot be: whoever is let in then is put out as soon as it is known. */
+  begin (): void {
+    if (this.#broker.records === undefined || this.#closed) return
+    clearTimeout(this.#waiting)
+    this.#revocations.shut()
     this.#waiting = setTimeout(() => this.#open(), this.#settings.subscribeTimeout)
   }
 

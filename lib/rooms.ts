@@ -63,7 +63,7 @@ export class RoomTable implements RoomHost {
     const { history } = settings.broker
     this.histories = history && new Histories(history, settings, counters)
     this.sender = new Sender(settings, counters, log, channelName => this.#rooms.get(channelName)?.members)
-    this.revocations = new Revocations(settings.broker.records !== undefined)
+    this.revocations = new Revocations()
     this.revoker = new Revoker(settings, this.revocations, this.channels, {
       channelOf: room => settings.addresses.of(room).channel,
       endOf: async room => await this.histories?.end(settings.addresses.of(room))
@@ -246,6 +246,7 @@ export class RoomTable implements RoomHost {
     this.channels.up = true
     // In memory there is nothing that could be down, and nobody wants to hear of it.
     if (!this.#settings.trusted) this.#log.info('broker is up')
+    this.revoker.begin()
     this.revoker.channel.reconcile()
     for (const { channel } of this.#rooms.values()) channel.reconcile()
   }

@@ -78,6 +78,8 @@ export class Session {
     this.#refreshing = true
     try {
       const request = copyOf(this.#request)
+      // A hook that leaves a user alone who is there would take any token for good.
+      if (typeof this.#route.authenticate === 'function') Object.assign(request, { user: null })
       const { identity, allowed } = await this.#host.hooks.run(() => this.#decide(token, request))
       if (!connection.open) return
       keep(request, this.#request)

@@ -213,4 +213,11 @@ t.test('there, who brings a cookie must say which page is asking: browsers alway
   }), 'elsewhere, a cookie is none of our business')
 })
 
+t.test('an application that fails when it is asked how it is, after it was asked about an origin, fails that upgrade and no more', async t => {
+  for (const origins of [() => true, async () => true]) {
+    const { url } = await createApp(t, { rooms: { origins }, setup: app => { app.decorate('isUnderPressure', (() => { throw new Error('cannot tell') }) as never) } })
+    t.match(await answerTo(t, url, { headers: { origin: 'https://a.example' } }), { status: 500 })
+  }
+})
+
 noStrays()

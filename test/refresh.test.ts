@@ -269,6 +269,14 @@ t.test('one new token is checked at a time', async t => {
   t.equal(checks, 2)
 })
 
+t.test('a hook that leaves a user alone who is there is asked about a request that has none', async t => {
+  const { member, token } = await memberOf(t, { route: { authenticate: async request => { if (!request.user) await request.jwtVerify() } } })
+  member.send({ token: token() })
+  t.match(await member.next(), refreshed())
+  member.send({ token: 'nonsense' })
+  t.equal((await member.closed).code, 4401)
+})
+
 t.test('hooks that never decide are waited for no longer than at the door', async t => {
   let checks = 0
   const room = await memberOf(t, {

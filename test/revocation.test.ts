@@ -225,6 +225,21 @@ t.test('a process that begins later knows of it before it lets anybody in', asyn
   t.strictSame(await refusalOf(t, second.url, { token: second.token({ sub: 'jeanne', ...at(OLD) }) }), INVALID_TOKEN)
 })
 
+t.test('nor does one that was cut off, until it has read them again', async t => {
+  const { apps: [a, b], bus } = await field(t, 2)
+  bus.outage()
+  await a.app.ws.disconnectUser('jeanne')
+  const reading = bus.stall('records', ({ by }) => by?.name === 'broker 2')
+  bus.restore()
+  await reading.reached()
+  const client = await open(t, b.url)
+  client.send({ token: b.token({ sub: 'jeanne', ...at(OLD) }) })
+  await until(() => a.app.ws.stats().broker === 'up')
+  t.strictSame(client.frames, [])
+  reading.release()
+  t.strictSame(await endingOf(client), INVALID_TOKEN)
+})
+
 t.test('a broker that has lost its records is given them again by whoever knows of them', async t => {
   const { apps: [a, b], bus } = await field(t, 2)
   await a.app.ws.disconnectUser('jeanne')

@@ -251,6 +251,19 @@ t.test('where @fastify/jwt looks elsewhere, the token that was offered is meant 
   }
 })
 
+t.test('upgrades whose users are being found have no more places than `maxWaiting`', async t => {
+  const gate = new Gate()
+  const { app, url, token } = await createUpgradeApp(t, { rooms: { maxWaiting: 2 }, jwt: { trusted: async () => { await gate.pass(); return true } } })
+  const raws = [0, 1].map(() => sendRaw(t, url, withProtocols(url, `rooms.v1, bearer.${token()}`)))
+  await until(() => app.ws.stats().waiting === 2)
+  t.match(await answerTo(t, url, {}, protocolsOf(token())), { status: 503 })
+  raws[0]?.socket.destroy()
+  gate.open()
+  await raws[1]?.received('connected')
+  await until(() => app.ws.stats().waiting === 0)
+  await joined(t, url, protocolsOf(token()))
+})
+
 t.test('what a check throws means what its status says', async t => {
   const failing = (error: unknown, onError?: RoomRouteOptions['onError']): Settings => ({ jwt: { trusted: async () => { throw error } }, route: { onError } })
   for (const statusCode of [403, 429]) {
