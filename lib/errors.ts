@@ -84,7 +84,7 @@ export const errors = {
   ),
   FST_ROOMS_ORIGIN: createError(
     'FST_ROOMS_ORIGIN',
-    'Pages of this origin may not open a socket here.', 403
+    'Pages of this origin may not open a socket here; and a request that brings cookies must say its origin.', 403
   ),
   FST_ROOMS_INVALID_TOKEN: createError(
     'FST_ROOMS_INVALID_TOKEN',
