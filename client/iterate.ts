@@ -24,6 +24,7 @@ export function iterate<M> (follow: Follow<M>, maxBuffered: number): AsyncGenera
 
   async function * read (): AsyncGenerator<M, void, undefined> {
     try {
+      yield undefined as M // as far as here it has run before anybody has it
       for (;;) {
         while (buffer.length > 0) yield buffer.shift() as M
         if (ended?.error !== undefined) throw ended.error
@@ -34,5 +35,7 @@ export function iterate<M> (follow: Follow<M>, maxBuffered: number): AsyncGenera
       leave()
     }
   }
-  return read()
+  const messages = read()
+  messages.next() // one that has not begun would end without its `finally`, and be told of messages for ever
+  return messages
 }

@@ -46,6 +46,7 @@ export function openLink (settings: Settings, host: LinkHost): Link {
   /** The last status: it may be that of the end. */
   let status: unknown
   let refreshing = false
+  /** How often in a row it could not be refreshed. */
   let failures = 0
   /** Of the time to connect, and then of the next try to refresh. */
   let timer = setTimeout(() => end(1006), settings.connectTimeout)
@@ -100,7 +101,10 @@ export function openLink (settings: Settings, host: LinkHost): Link {
       status = data.status
       if (status === 'connected') connected(data.keepAlive)
       if (status === 'token_expiring') refresh()
-      if (status === 'refreshed') refreshing = false
+      if (status === 'refreshed') {
+        refreshing = false
+        failures = 0
+      }
     }
     if (frame.command === 'WSError' && frame.id === REFRESH) unrefreshed(errorIn(data))
     else if (liveness !== undefined) host.received(frame)
@@ -118,7 +122,7 @@ export function openLink (settings: Settings, host: LinkHost): Link {
     try {
       const fresh = await fetchToken()
       if (over) return
-      if (fresh === token) throw new RoomsError('SAME_TOKEN', '`token` returned the one that is about to expire')
+      if (fresh === token) throw new RoomsError('SAME_TOKEN', '`token` returned the one that expires')
       token = fresh
       send(JSON.stringify({ token, id: REFRESH }))
     } catch (error) {

@@ -81,7 +81,7 @@ export function settingsOf (options: ConnectOptions): Settings {
   const settings: Record<string, unknown> = { ...options }
   settings.WebSocket ??= (globalThis as { WebSocket?: unknown }).WebSocket
   for (const [name, value] of Object.entries(DEFAULTS)) settings[name] ??= value
-  if (settings.WebSocket === undefined) throw new TypeError('No global WebSocket: pass one as `WebSocket`')
+  if (settings.WebSocket === undefined) throw new TypeError('`WebSocket` must be given')
   if (settings.token !== false && typeof settings.token !== 'function') throw new TypeError('`token` must be a function, or false')
   return settings as unknown as Settings
 }

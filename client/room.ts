@@ -157,11 +157,12 @@ export function createRoom (name: string | undefined, settings: Settings): RoomC
     send: outbox.send,
     [Symbol.asyncIterator]: () => iterate<Frame>((told, ended) => {
       if (state === 'closed') ended(ending)
-      const leave = [
-        on('message', told),
-        on('state', () => { if (state === 'closed') ended(ending) })
-      ]
-      return () => { for (const one of leave) one() }
+      const offMessages = on('message', told)
+      const offStates = on('state', () => { if (state === 'closed') ended(ending) })
+      return () => {
+        offMessages()
+        offStates()
+      }
     }, settings.maxBuffered),
     rejoin () {
       if (state === 'closed') return

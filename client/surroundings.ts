@@ -33,10 +33,17 @@ export function watch (stirred: (moved: boolean) => void): () => void {
   }
 }
 
-/** The address of a socket: relative ones are the page's, and http is what ws begins with anyway. */
+/**
+ * The address of a socket: relative ones are the page's, and http is what ws begins with anyway.
+ * @throws TypeError when it is none, or is relative where there is no page
+ */
 export function socketUrl (url: string | URL): string {
-  const found = new URL(url, surroundings.location?.href)
-  found.protocol = found.protocol.replace('http', 'ws')
-  found.hash = '' // not allowed there
-  return found.href
+  try {
+    const found = new URL(url, surroundings.location?.href)
+    found.protocol = found.protocol.replace('http', 'ws')
+    found.hash = '' // not allowed there
+    return found.href
+  } catch {
+    throw new TypeError('`url` must be absolute')
+  }
 }

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import t from 'tap'
 import type { Test } from 'tap'
 import ts from 'typescript'
@@ -235,6 +236,42 @@ t.test('the client of docs/protocol.md comes back where it should, and only ther
   t.equal(end, 4403)
   t.equal(loads, 3)
   t.match(app.ws.stats().ended, { restarting: 1, expired_token: 1, forbidden: 1 })
+})
+
+t.test('the first program of docs/client.md runs as it is printed, in a page that finds its modules as the document says', async t => {
+  const folder = aProject(t)
+  const [program, map, contract] = ['connect(stand(', 'importmap', '// stand.mts'].map(text => blocks('docs/client.md').find(({ code }) => code.includes(text))?.code as string)
+  writeFileSync(join(folder, 'stand.mjs'), contract as string)
+  const { stand } = await import(pathToFileURL(join(folder, 'stand.mjs')).href)
+  // The page has the client from the package; its schemas are the application's, and come in one file.
+  const { outputFiles: [schemas] } = await build({ entryPoints: [join(folder, 'stand.mjs')], bundle: true, write: false, format: 'esm', external: ['fastify-rooms/*'] })
+  const served: Record<string, string> = {
+    '/page.js': `
+      const [loadUsers, showUser, showState] = ['load', 'user', 'state'].map(name => what => console.log(JSON.stringify([name, what])))
+      const fetchToken = async () => await (await fetch('/token')).text()
+      ${program}
+      console.log(JSON.stringify(['ticket', ticket]))`,
+    '/stand.mjs': schemas?.text as string
+  }
+  const { app, http } = await createApp(t, {
+    setup: app => {
+      app.get('/stands/:standId/ws', { websocket: true }, app.manageWebsocket(stand, { commands: { CALL_NEXT: ({ data }: { data: { desk: number } }) => ({ ticket: data.desk + 40 }) } }))
+      app.get('/', async (_request, reply) => reply.type('text/html').send(map))
+      app.get('/token', async () => app.jwt.sign({ sub: 'jeanne' }))
+      app.get<{ Params: { '*': string } }>('/fastify-rooms/*', async (request, reply) => reply.type('text/javascript').send(readFileSync(join(ROOT, 'dist', request.params['*']))))
+      for (const [path, text] of Object.entries(served)) app.get(path, async (_request, reply) => reply.type('text/javascript').send(text))
+    }
+  })
+  const tab = await (await launchBrowser(t)).newPage()
+  const said: unknown[] = []
+  tab.on('console', line => { if (line.type() === 'log') said.push(JSON.parse(line.text())) })
+  const told = tab.waitForEvent('console', { predicate: line => line.text().includes('"user"') })
+  const answered = tab.waitForEvent('console', { predicate: line => line.text().includes('"ticket"') })
+  await tab.goto(http)
+  await answered
+  await app.ws.sendToRoom('stand/7', { command: 'UPDATE_USER', data: { id: '1', paid: true } })
+  await told
+  t.strictSame(said, [['state', 'connected'], ['load', null], ['ticket', 44], ['user', { id: '1', paid: true }]])
 })
 
 t.test('docs/options.md has every option, with its default', async t => {

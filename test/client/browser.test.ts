@@ -47,7 +47,7 @@ const PAGE = `<!doctype html><title>A room</title><script type="module">
   }
 </script>`
 
-const token = (claims: object = {}): string => handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'jeanne', ...claims })
+const token = (claims: object = {}): string => handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'jeanne', iat: Math.floor(Date.now() / 1_000), ...claims })
 
 // A browser and several processes, on a machine that may be slow.
 t.setTimeout(300_000)

@@ -94,11 +94,13 @@ t.test('an address of a page is relative to it', async t => {
 
 t.test('what cannot work is refused at once', async t => {
   const token = (): string => 'abc'
-  t.throws(() => connect('cdr', { url: 'no address', token, WebSocket }), TypeError)
+  for (const url of ['no address', '/relative', undefined]) {
+    t.throws(() => connect('cdr', { url: url as string, token, WebSocket }), { name: 'TypeError', message: '`url` must be absolute' })
+  }
   t.throws(() => connect('cdr', { url: 'ws://127.0.0.1', WebSocket } as never), { name: 'TypeError', message: /`token`/ })
   t.throws(() => connect('cdr', { url: 'ws://127.0.0.1', token: 'abc', WebSocket } as never), { name: 'TypeError', message: /`token`/ })
   withGlobalSocket(t, undefined)
-  t.throws(() => connect('cdr', { url: 'ws://127.0.0.1', token }), { name: 'TypeError', message: /WebSocket/ })
+  t.throws(() => connect('cdr', { url: 'ws://127.0.0.1', token }), { name: 'TypeError', message: '`WebSocket` must be given' })
 })
 
 t.test('the global WebSocket is taken where none is given', async t => {

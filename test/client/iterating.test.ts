@@ -1,4 +1,5 @@
 import t from 'tap'
+import { iterate } from '../../client/iterate.js'
 import { createApp } from '../helpers/app.js'
 import { startCounterpart } from '../helpers/counterpart.js'
 import { follow } from '../helpers/room-client.js'
@@ -30,6 +31,18 @@ t.test('whoever breaks off a loop is told nothing more', async t => {
   await loop
   for (const data of [2, 3]) await app.ws.sendToRoom('cdr', { command: 'UPDATE', data })
   await follower.until(() => follower.dataOf('UPDATE').length === 3)
+})
+
+t.test('one that is given up before it has begun is told nothing more, either', async t => {
+  for (const how of ['return', 'throw'] as const) {
+    const reason = new Error('not wanted')
+    let left = 0
+    const messages = iterate<number>(() => () => { left++ }, 10)
+    if (how === 'return') await messages.return()
+    else await t.rejects(messages.throw(reason), reason)
+    t.equal(left, 1, how)
+    t.match(await messages.next(), { done: true })
+  }
 })
 
 t.test('a loop that is too far behind ends after the last message that it can have, and says so', async t => {

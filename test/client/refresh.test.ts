@@ -51,6 +51,32 @@ t.test('where that fails, it is tried again, and the application hears of it', a
   t.equal(follower.room.state, 'connected')
 })
 
+t.test('once the token has been replaced, the next failure is a first one again', async t => {
+  const server = await startCounterpart(t)
+  let asked = 0
+  let failing = 0
+  const follower = follow(t, 'cdr', {
+    url: server.url,
+    firstDelay: 1,
+    maxDelay: 2 ** 31 - 1, // nobody waits for what 31 failures in a row lead to
+    token: () => {
+      if (failing-- > 0) throw new Error('no network')
+      return `token ${++asked}`
+    }
+  })
+  const { peer } = await server.admitted()
+  for (const [chance, failures] of [[0, 31], [0.5, 1]] as const) {
+    t.intercept(Math, 'random', { value: () => chance, configurable: true })
+    failing = failures
+    peer.status('token_expiring', EXPIRING)
+    const { token, id } = await peer.next()
+    t.equal(token, `token ${asked}`)
+    peer.send({ command: 'WSStatus', data: { status: 'refreshed' }, id })
+  }
+  t.equal(asked, 3)
+  t.equal(follower.news.filter(([event]) => event === 'error').length, 32)
+})
+
 t.test('a token that comes when the connection has ended is not sent', async t => {
   const server = await startCounterpart(t)
   const pending: Array<PromiseWithResolvers<string>> = []
