@@ -79,6 +79,8 @@ export class Commands {
   /** As they came: what is made of 64 KiB of JSON may be of megabytes. */
   readonly #waiting: CommandFrame[] = []
   #bytes = 0
+  /** From the first look at a command to its answer: one that is refused has no work. */
+  #busy = false
   #work: Work | undefined
 
   /**
@@ -97,7 +99,7 @@ export class Commands {
 
   /** @param call what the frame says */
   receive (call: Call, frame: CommandFrame): void {
-    if (this.#work === undefined && this.#waiting.length === 0) {
+    if (!this.#busy) {
       this.#answer(() => call)
       return
     }
@@ -106,7 +108,8 @@ export class Commands {
       this.#connection.say(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands, maxPayload), call.id))
       return
     }
-    this.#waiting.push(frame)
+    // What `ws` hands over is a part of all that was read at once, and would keep that.
+    this.#waiting.push({ data: Buffer.from(frame.data), isBinary: frame.isBinary })
     this.#bytes += frame.data.length
   }
 
@@ -124,6 +127,7 @@ export class Commands {
   }
 
   async #answer (read: () => Call): Promise<void> {
+    this.#busy = true
     let id: Call['id']
     let room: string | undefined
     try {
@@ -138,6 +142,7 @@ export class Commands {
       this.#connection.say(this.#named(errorFrame(this.#told(error, room), id), room))
     } finally {
       this.#work = undefined
+      this.#busy = false
       this.#next()
     }
   }

@@ -139,6 +139,7 @@ export class RoomConnection extends Outlet implements Connection {
       }
     }
     this.#host.flush()
+    if (this.cause !== undefined) return // that was too much for it
     this.socket.close(code, closeReason(reason)) // throws on a code that may not be sent, before anything has changed
     this.stop('done')
   }
@@ -147,6 +148,7 @@ export class RoomConnection extends Outlet implements Connection {
   override end (cause: Cause, reason: string = ''): void {
     if (this.cause !== undefined) return
     this.#host.flush()
+    if (this.cause !== undefined) return // that was too much for it
     const { code, status } = CAUSES[cause]
     const word = status && inDialect(this.dialect, statusFrame(status))
     if (word !== undefined) this.socket.send(word, TEXT)

@@ -89,7 +89,7 @@ function keep (connection: RoomConnection, data: Buffer, isBinary: boolean, most
   const early = connection.early ??= { frames: [], bytes: 0 }
   if (early.bytes + data.length > most) return false
   early.bytes += data.length + FRAME_COST
-  early.frames.push({ data, isBinary })
+  early.frames.push({ data: Buffer.from(data), isBinary })
   return true
 }
 

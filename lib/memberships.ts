@@ -126,7 +126,7 @@ export class Memberships {
     if (connection.rooms.has(room)) {
       this.#host.rooms.leave(room, connection)
       connection.forget(room)
-      connection.write(leftFrame(room, reason))
+      if (connection.entered) connection.write(leftFrame(room, reason))
     }
     const leaving = Promise.all([this.#leaving.get(room), membership.end()]).finally(() => {
       if (this.#leaving.get(room) === leaving) this.#leaving.delete(room)

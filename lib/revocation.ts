@@ -33,7 +33,7 @@ export function userNamed (userId: unknown): string {
 
 /** Whether a token is meant, by when it was issued. A JWT counts in seconds: one of the very second is. */
 export function reaches ({ at }: Revocation, issuedAt: number | undefined): boolean {
-  return issuedAt === undefined || issuedAt <= Math.floor(at / 1_000)
+  return issuedAt === undefined || Math.floor(issuedAt) <= Math.floor(at / 1_000)
 }
 
 /** As brokers keep it. The same text for the same revocation. */

@@ -19,17 +19,22 @@ interface Bearer {
 
 /** How many one process holds. More are only acted upon: whoever publishes so many has no good in mind. */
 const MAX_KNOWN = 100_000
+/** Of one target. */
+const MAX_EACH = 8
 /** What is over is looked for when there are so many, and then whenever they have doubled. */
 const PURGE_AT = 1_000
 
 /** Access that was taken away, as far as this process knows: the door asks nobody else. */
 export class Revocations {
-  readonly #known = new Map<string, Known>()
+  /** By their targets. Of one there is mostly one, and more where the later do not hold as long as those before them. */
+  readonly #known = new Map<string, Known[]>()
   /** Puts out whom a revocation means. @returns how many sockets that were */
   #evict: (revocation: Revocation) => number = () => 0
   #ready: true | Promise<true> = true
   #loaded: (() => void) | undefined
   #purgeAt = PURGE_AT
+  /** Nothing is over before this. */
+  #soonest = Infinity
 
   /** How many this process knows of. */
   get size (): number {
@@ -38,7 +43,7 @@ export class Revocations {
 
   /** All that this process knows of, be they over or not. */
   get all (): Iterable<Known> {
-    return this.#known.values()
+    return [...this.#known.values()].flat()
   }
 
   start (evict: (revocation: Revocation) => number): void {
@@ -77,14 +82,22 @@ export class Revocations {
   learn (revocation: Revocation, remaining: number = revocation.lifetime): number {
     this.#purge()
     const key = keyOf(revocation.room, revocation.user)
-    const known = this.#known.get(key)?.revocation
-    const until = performance.now() + remaining
-    if (known !== undefined && known.at > revocation.at) return 0
-    if (known?.at === revocation.at) {
-      if (known.floor === undefined && revocation.floor !== undefined) this.#known.set(key, { revocation, until })
+    const now = performance.now()
+    const until = now + remaining
+    const all = this.#known.get(key) ?? []
+    const same = all.findIndex(known => known.revocation.at === revocation.at)
+    if (same !== -1) {
+      all[same] = again(all[same] as Known, revocation, until)
       return 0
     }
-    if (this.#known.size < MAX_KNOWN) this.#known.set(key, { revocation, until })
+    const inForce = all.filter(known => known.until > now)
+    // What is later and holds as long says all of it.
+    if (inForce.some(known => known.revocation.at > revocation.at && known.until >= until)) return 0
+    if (all.length > 0 || this.#known.size < MAX_KNOWN) {
+      const others = inForce.filter(known => known.revocation.at > revocation.at || known.until > until)
+      this.#known.set(key, few([...others, { revocation, until }]))
+      this.#soonest = Math.min(this.#soonest, until)
+    }
     return this.#evict(revocation)
   }
 
@@ -92,15 +105,33 @@ export class Revocations {
     const keys = room === undefined ? [] : [keyOf(room, undefined)]
     if (userId !== undefined) keys.push(keyOf(room, userId))
     const now = performance.now()
-    return keys.map(key => this.#known.get(key)).filter(known => known !== undefined && known.until > now).map(known => (known as Known).revocation)
+    return keys.flatMap(key => this.#known.get(key) ?? []).filter(({ until }) => until > now).map(({ revocation }) => revocation)
   }
 
   #purge (): void {
-    if (this.#known.size < this.#purgeAt) return
     const now = performance.now()
-    for (const [key, { until }] of this.#known) if (until <= now) this.#known.delete(key)
-    this.#purgeAt = Math.max(PURGE_AT, 2 * this.#known.size)
+    if (this.#known.size < this.#purgeAt || now < this.#soonest) return
+    this.#soonest = Infinity
+    for (const [key, all] of this.#known) {
+      const until = Math.max(...all.map(({ until }) => until))
+      if (until <= now) this.#known.delete(key)
+      else this.#soonest = Math.min(this.#soonest, until)
+    }
+    this.#purgeAt = Math.min(MAX_KNOWN, Math.max(PURGE_AT, 2 * this.#known.size))
   }
+}
+
+/** The same once more: with what only one of the two says, and for as long as either holds. */
+function again (known: Known, revocation: Revocation, until: number): Known {
+  const floor = known.revocation.floor ?? revocation.floor
+  return { revocation: { ...revocation, floor }, until: Math.max(until, known.until) }
+}
+
+/** Too many of one target become one, which means whoever any of them means, and holds for as long. */
+function few (all: Known[]): Known[] {
+  if (all.length <= MAX_EACH) return all
+  const [{ revocation }] = all.sort((a, b) => b.revocation.at - a.revocation.at) as [Known]
+  return [{ revocation, until: Math.max(...all.map(({ until }) => until)) }]
 }
 
 /** No name of a room has a space in it. */

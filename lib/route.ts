@@ -156,6 +156,7 @@ export class Sockets implements ConnectionHost {
     let anyDegraded = false
     const announce = (): void => {
       if (rooms.size < members.length) return
+      for (const room of rooms.keys()) if (!connection.rooms.has(room)) rooms.delete(room) // it was taken away meanwhile
       this.#announce(connection, rooms, anyDegraded)
       if (place !== undefined) connection.settle(place)
     }
@@ -184,11 +185,13 @@ export class Sockets implements ConnectionHost {
 
   /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
   async #settle (connection: RoomConnection, members: readonly Membership[]): Promise<void> {
-    try {
-      await Promise.all(members.map(async member => await member.arrive()))
-    } catch (error) {
-      if (error !== GONE) connection.end('unavailable')
-    }
+    await Promise.all(members.map(async member => {
+      try {
+        await member.arrive()
+      } catch (error) {
+        if (error !== GONE) connection.end('unavailable')
+      }
+    }))
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */

@@ -12,6 +12,7 @@ import { createApp, until, untilJoined } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
 import { Gate } from './helpers/gate.js'
 import { createProcess } from './helpers/history.js'
+import { frame, openRaw } from './helpers/raw.js'
 import { startRedis } from './helpers/redis.js'
 import { openText } from './helpers/text-client.js'
 import type { TextClient } from './helpers/text-client.js'
@@ -172,6 +173,32 @@ t.test('a codec that cannot read again what it has read before fails that comman
   t.equal(await client.next(), 'You wrote: a')
   t.match(await client.next(), /could not be read|failed/)
   t.equal(await client.next(), 'You wrote: c')
+})
+
+t.test('what waits does not keep what came with it in memory', async t => {
+  for (const early of [true, false]) {
+    const gate = new Gate()
+    const kept: number[] = []
+    const { app, path } = await answering(t, {
+      binary: bytes => {
+        if (bytes[0] === 1) kept.push(bytes.buffer.byteLength)
+        return { command: 'MESSAGE' }
+      },
+      status: name => name
+    }, { MESSAGE: async () => { if (!early) await gate.pass() } }, {
+      ...OPEN, authorize: async () => { if (early) await gate.pass(); return true }
+    }, { maxAuthPayload: 200 })
+    const raw = await openRaw(t, path)
+    if (!early) await raw.received('connected')
+    const small = frame(Buffer.from([1]), { opcode: 2 })
+    const large = frame(Buffer.alloc(40_000), { opcode: 2 })
+    raw.write(...early ? [] : [frame(Buffer.from([0]), { opcode: 2 })], small, small, large)
+    await until(() => early ? app.ws.stats().ignored === 1 : kept.length === 2)
+    kept.length = 0 // what was looked at as it came is not what has waited
+    gate.open()
+    await until(() => kept.length >= 2)
+    t.ok(kept.every(bytes => bytes <= Buffer.poolSize), `${early ? 'a first frame' : 'a command'}: ${kept}`)
+  }
 })
 
 t.test('what has waited for a client that is refused, or that ends with it, is nothing', async t => {

@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Type } from '@sinclair/typebox'
@@ -9,6 +10,7 @@ import { connect } from '../testing/index.js'
 import type { Client } from '../testing/index.js'
 import { until } from './helpers/app.js'
 import { Gate } from './helpers/gate.js'
+import { frame, openRaw } from './helpers/raw.js'
 import { watchForStrays } from './helpers/strays.js'
 
 const noStrays = watchForStrays(t)
@@ -132,6 +134,30 @@ t.test('commands of one socket are carried out in order, those of others meanwhi
   t.strictSame(calls, ['slow', 'other'])
   gate.open()
   t.match([await client.expectMessage(), await client.expectMessage()], [{ id: 1 }, { id: 2 }])
+})
+
+t.test('nor are those that come with one that is refused carried out at once', async t => {
+  const gate = new Gate()
+  const signals = new Map<unknown, AbortSignal>()
+  const { app } = await createStand(t, {
+    NOTE: async ({ data, signal }) => {
+      signals.set(data, signal)
+      await gate.pass()
+    }
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const raw = await openRaw(t, `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/stands/7/ws`)
+  await raw.received('connected')
+  raw.write(...['{"command":"OTHER"}', '{"command":"NOTE","data":1,"id":1}', '{"command":"NOTE","data":2,"id":2}'].map(text => frame(text)))
+  await gate.reached
+  raw.write(frame('{"command":"WSPing"}'))
+  await raw.received('WSPong')
+  t.strictSame([...signals.keys()], [1])
+  raw.socket.destroy()
+  await until(() => signals.get(1)?.aborted)
+  gate.open()
+  await app.close()
+  t.strictSame([...signals.keys()], [1], 'and the one at work is told when its client has left')
 })
 
 t.test('only so many commands wait; one more is refused', async t => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
+import type { WebSocket } from 'ws'
 import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
@@ -178,6 +179,25 @@ t.test('a socket that somebody else has begun to close hears no more of its room
   t.match(await endingOf(client), { frames: [status('connected')], code: 4000 })
   await until(() => app.ws.stats().connections === 0)
   t.match(app.ws.stats(), { delivered: 0, members: 0, ended: { client: 1 } })
+})
+
+t.test('an end that finds its client too far behind ends it once', async t => {
+  for (const close of [(connection: Connection) => connection.close(), (connection: Connection) => connection.close(4_999)]) {
+    const { app, client, connection } = await joined(t, { rooms: { maxMessage: 100_000, maxSnapshot: 100_000, maxBuffered: 400_000 } })
+    const [socket] = app.websocketServer.clients
+    client.socket.pause()
+    while ((socket as WebSocket).bufferedAmount < 340_000) {
+      await app.ws.sendToRoom('cdr', { command: 'SOME', data: 'x'.repeat(10_000) })
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    app.ws.sendToRoom('cdr', { command: 'MORE', data: 'x'.repeat(90_000) })
+    close(connection)
+    const { ended, members } = app.ws.stats()
+    t.strictSame(Object.entries(ended).filter(([, count]) => count > 0), [['too_slow', 1]])
+    t.equal(members, 0)
+    client.socket.resume()
+    t.not((await client.closed).code, 4_999)
+  }
 })
 
 t.test('clients that stop reading are cut off, with one line in the log, and the others get everything', async t => {

@@ -12,6 +12,7 @@ import type { Client, Ending, Frame } from './helpers/client.js'
 import { Gate } from './helpers/gate.js'
 import { startRedis } from './helpers/redis.js'
 import { watchForStrays } from './helpers/strays.js'
+import { handmadeToken } from './helpers/token.js'
 
 const noStrays = watchForStrays(t)
 
@@ -150,6 +151,40 @@ t.test('of two revocations the later one counts', async t => {
   announce(Date.now() - 60_000)
   t.strictSame(await refusalOf(t, b.url, { token: b.token({ sub: 'jeanne', ...at(OLD) }) }), INVALID_TOKEN)
   t.equal(a.app.ws.stats().revocations, 1)
+})
+
+t.test('a later one that does not hold as long takes nothing back', async t => {
+  const { apps: [app], bus } = await field(t, 1)
+  const now = Date.now()
+  const announce = (user: string, at: number, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at, lifetime, user })}`)
+  announce('jeanne', now - 1_000, 60_000)
+  announce('jeanne', now, 1)
+  announce('ada', now, 1)
+  announce('ada', now - 1_000, 60_000)
+  await outlast(t, app, () => announce('paul', now, 1))
+  for (const sub of ['jeanne', 'ada']) t.strictSame(await refusalOf(t, app.url, { token: app.token({ sub, ...at(OLD) }) }), INVALID_TOKEN, sub)
+  t.equal(app.app.ws.stats().revocations, 3)
+})
+
+t.test('many of one user, none of which holds as long as the one before, become one that holds as long as any', async t => {
+  const { apps: [app], bus } = await field(t, 1)
+  const { iat } = at(-30)
+  const announce = (user: string, second: number, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at: (iat + second) * 1_000, lifetime, user })}`)
+  for (let second = 0; second < 8; second++) announce('jeanne', second, 60_000 - second * 1_000)
+  announce('jeanne', 8, 1)
+  await outlast(t, app, () => announce('paul', 8, 1))
+  t.strictSame(await refusalOf(t, app.url, { token: app.token({ sub: 'jeanne', iat: iat + 8 }) }), INVALID_TOKEN)
+  await join(t, app.url, app.token({ sub: 'jeanne', iat: iat + 9 }))
+})
+
+t.test('a token that says to a fraction of a second when it was issued is one of that second', async t => {
+  const { apps: [app], bus } = await field(t, 1)
+  const { iat } = at(-30)
+  bus.publish('!revoked', `!revoked\n${JSON.stringify({ at: iat * 1_000 + 300, lifetime: 60_000, user: 'jeanne' })}`)
+  const issued = (iat: number): string => handmadeToken({ alg: 'HS256', typ: 'JWT' }, { sub: 'jeanne', iat })
+  t.strictSame(await refusalOf(t, app.url, { token: issued(iat + 0.2) }), INVALID_TOKEN)
+  t.strictSame(await refusalOf(t, app.url, { token: issued(iat + 0.9) }), INVALID_TOKEN)
+  await join(t, app.url, issued(iat + 1.1))
 })
 
 t.test('a new token on an open socket is held to it, too', async t => {
@@ -368,6 +403,21 @@ t.test('what is over is forgotten, and more than a hundred thousand are acted up
   announce('jeanne', 60_000)
   t.equal((await jeanne.closed).code, 4410)
   t.equal(app.app.ws.stats().revocations, 100_000)
+  const between = app.token({ sub: 'user 5', ...at(NEW) })
+  bus.publish('!revoked', `!revoked\n${JSON.stringify({ at: Date.now() + NEW * 2_000, lifetime: 60_000, user: 'user 5' })}`)
+  t.strictSame(await refusalOf(t, app.url, { token: between }), INVALID_TOKEN, 'but for those of whom one is remembered already')
+})
+
+t.test('where there are a hundred thousand, what is over still makes room', async t => {
+  const { apps: [app], bus } = await field(t, 1)
+  const announce = (user: string, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at: Date.now(), lifetime, user })}`)
+  for (let i = 0; i < 99_990; i++) announce(`user ${i}`, 60_000)
+  for (let i = 0; i < 10; i++) announce(`brief ${i}`, 1)
+  await until(() => {
+    announce('jeanne', 60_000)
+    return app.app.ws.stats().revocations === 99_991
+  })
+  t.strictSame(await refusalOf(t, app.url, { token: app.token({ sub: 'jeanne', ...at(OLD) }) }), INVALID_TOKEN)
 })
 
 t.test('with Redis, what is taken away while it is down, or while a process hears nothing, takes effect when it is back', async t => {
@@ -420,6 +470,16 @@ t.test('with Redis, no more is kept than there is room for, and nothing for long
   await admin.zremrangebyscore('{rooms:@}:r', (Number(seconds) + 1_000) * 1_000, '+inf')
   t.strictSame(await app.ws.disconnectUser('ada'), { connections: 0 })
 })
+
+/** Revokes the access of `paul`, for a moment that begins after all that was revoked before, and waits until it is over. */
+async function outlast (t: Test, app: TestApp, revoke: () => void): Promise<void> {
+  revoke()
+  await until(async () => {
+    const client = await open(t, app.url)
+    client.send({ token: app.token({ sub: 'paul', ...at(-60) }) })
+    return (await client.next()).data?.status === 'connected'
+  })
+}
 
 /** The methods of a broker, for an object that only borrows them. */
 function bound (broker: MemoryBroker): Partial<Broker> {

@@ -298,6 +298,45 @@ t.test('at the door, what one room cannot give keeps the socket out of all', asy
   await connect(app, '/ws/7', 'ada')
 })
 
+t.test('what is taken away at the door, before a socket can know that it is in, is not among its rooms', async t => {
+  const { app, bus, enter, calls } = await build(t, { rooms: ['a', 'b'] })
+  const hold = bus.stall('subscribe', { room: 'b' })
+  const entering = enter()
+  await hold.reached()
+  await until(async () => await app.ws.count('a') === 1)
+  t.strictSame(await app.ws.removeFromRoom('a', 'ada'), { connections: 1 })
+  hold.release()
+  const client = await entering
+  t.strictSame(client.connected.rooms, { b: {} })
+  await app.ws.sendToRoom('b', { command: 'M' })
+  await client.expectMessage('M')
+  await client.expectNothing()
+  t.strictSame(commandsOf(client).map(([command]) => command), ['connected', 'M'])
+  t.strictSame(calls, ['join b'])
+})
+
+t.test('a snapshot that fails ends a socket that has lost another room meanwhile', async t => {
+  const gates: Record<string, Gate> = { a: new Gate(), b: new Gate() }
+  const { app, enter, reported } = await build(t, {
+    rooms: ['a', 'b'],
+    route: {
+      snapshot: async ({ room }) => {
+        await gates[room]?.pass()
+        if (room === 'b') throw new Error('no database')
+      }
+    }
+  })
+  const client = await enter()
+  for (const gate of Object.values(gates)) await gate.reached
+  await app.ws.removeFromRoom('a', 'ada')
+  await client.expectStatus('left')
+  gates.a?.open()
+  await settled(client)
+  gates.b?.open()
+  t.match(await client.expectClose(), { code: 1011, status: 'unavailable' })
+  t.strictSame(reported, ['no database'])
+})
+
 t.test('a history that cannot be read keeps a socket out of that room alone', async t => {
   const { app, bus, enter, connection, reported } = await build(t)
   await enter()
