@@ -160,6 +160,7 @@ t.test('a later one that does not hold as long takes nothing back', async t => {
   const announce = (user: string, at: number, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at, lifetime, user })}`)
   announce('jeanne', now - 1_000, 60_000)
   announce('jeanne', now, 1)
+  announce('jeanne', now - 2_000, 1_000)
   announce('ada', now, 1)
   announce('ada', now - 1_000, 60_000)
   await outlast(t, app, () => announce('paul', now, 1))
@@ -256,6 +257,13 @@ t.test('one that cannot be told has no other wait for it, and is told when it ca
   t.equal((await jeanne.closed).code, 4403)
   await until(() => a.app.ws.stats().broker === 'up')
   t.equal(a.app.ws.stats().revocations, 2)
+  bus.refuse('send', 1)
+  t.match(await a.app.ws.disconnectUser('ada'), { degraded: true })
+  const away = bus.refuse('records')
+  await away.reached()
+  away.stop()
+  await until(() => a.app.ws.stats().broker === 'up')
+  t.equal(b.app.ws.stats().revocations, 3)
 })
 
 t.test('what a broker has no room for is in the log once, and not tried again', async t => {
