@@ -29,6 +29,8 @@ interface Untold {
   readonly lifetime: number
   /** In the time of `performance.now()`. */
   readonly since: number
+  /** In milliseconds since 1970 by the broker's clock, as soon as that was heard: each try tells of the same revocation. */
+  at: number | undefined
 }
 
 /** What a room knows of itself that a revocation needs. */
@@ -56,7 +58,7 @@ export class Revoker {
   readonly #settings: RevocationSettings
   readonly #places: Places
   readonly #log: FastifyBaseLogger
-  readonly #untold: Untold[] = []
+  readonly #untold = new Set<Untold>()
   #waiting: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #reload: NodeJS.Timeout | undefined
@@ -77,7 +79,7 @@ export class Revoker {
 
   /** Whether there are some that other processes do not know of yet. */
   get owes (): boolean {
-    return this.#untold.length > 0
+    return this.#untold.size > 0
   }
 
   start (): void {
@@ -104,16 +106,16 @@ export class Revoker {
     if (records === undefined) throw new errors.FST_ROOMS_NO_RECORDS()
     if (target.room !== undefined) this.#places.channelOf(target.room) // throws where there can be no such room
     if (!Number.isInteger(lifetime) || lifetime < 1 || lifetime > 2 ** 31 - 1) throw new errors.FST_ROOMS_INVALID_LIFETIME()
-    const untold: Untold = { target, lifetime, since: performance.now() }
+    const untold: Untold = { target, lifetime, since: performance.now(), at: undefined }
     let connections = 0
     try {
       await this.#tell(untold, records, put => { connections = put })
       return { connections }
     } catch (error) {
       if (!isLater(error)) throw error
-      if (this.#untold.length >= MAX_UNTOLD) throw error
-      connections += this.#revocations.learn(revocationOf(untold, Date.now()))
-      this.#untold.push(untold)
+      if (this.#untold.size >= MAX_UNTOLD) throw error
+      connections += this.#revocations.learn(revocationOf(untold, untold.at ?? Date.now()))
+      this.#untold.add(untold)
       this.#tryAgain()
       return { connections, degraded: true }
     }
@@ -139,6 +141,10 @@ export class Revoker {
       }
     } catch (err) {
       if (this.#closed || !this.channel.live) return // it is called again when that has changed
+      if (isError(err, 'FST_ROOMS_TOO_MANY_REVOCATIONS')) {
+        this.#log.error({ err }, 'the broker has no room for all revocations that this process knows of')
+        return // nor would it have any a moment later
+      }
       this.#log.error({ err }, 'revocations cannot be read: trying again')
       clearTimeout(this.#reload)
       this.#reload = setTimeout(() => this.load(), AGAIN)
@@ -157,12 +163,12 @@ export class Revoker {
   }
 
   /** First kept, then told: who begins to listen in between reads it. */
-  async #tell ({ target, lifetime, since }: Untold, records: BrokerRecords, put: (connections: number) => void): Promise<void> {
-    const at = await records.clock() - Math.round(performance.now() - since)
-    const revocation = revocationOf({ target, lifetime }, at)
+  async #tell (untold: Untold, records: BrokerRecords, put: (connections: number) => void): Promise<void> {
+    untold.at ??= await records.clock() - Math.round(performance.now() - untold.since)
+    const revocation = revocationOf(untold, untold.at)
     put(this.#revocations.learn(revocation))
     await this.#write(revocation, records)
-    const { room } = target
+    const { room } = untold.target
     if (room === undefined) return
     // Only now is it certain that nobody was shown more as a member.
     const floor = await this.#places.endOf(room).catch(() => undefined)
@@ -190,16 +196,19 @@ export class Revoker {
     }, AGAIN)
   }
 
+  /** Together, so that one which cannot be told has no other wait for it. */
   async #tellAll (): Promise<void> {
-    for (let [untold] = this.#untold; untold !== undefined; [untold] = this.#untold) {
+    const records = this.#broker.records as BrokerRecords
+    if (await records.clock().then(() => false, isLater)) return
+    await Promise.all([...this.#untold].map(async untold => {
       try {
-        await this.#tell(untold, this.#broker.records as BrokerRecords, () => {})
+        await this.#tell(untold, records, () => {})
       } catch (err) {
         if (isLater(err)) return
         this.#log.error({ err }, 'a revocation cannot be told to other processes')
       }
-      this.#untold.shift()
-    }
+      this.#untold.delete(untold)
+    }))
   }
 
   #open (): void {

@@ -186,11 +186,11 @@ t.test('an end that finds its client too far behind ends it once', async t => {
     const { app, client, connection } = await joined(t, { rooms: { maxMessage: 100_000, maxSnapshot: 100_000, maxBuffered: 400_000 } })
     const [socket] = app.websocketServer.clients
     client.socket.pause()
-    while ((socket as WebSocket).bufferedAmount < 340_000) {
+    while ((socket as WebSocket).bufferedAmount < 370_000) {
       await app.ws.sendToRoom('cdr', { command: 'SOME', data: 'x'.repeat(10_000) })
       await new Promise(resolve => setImmediate(resolve))
     }
-    app.ws.sendToRoom('cdr', { command: 'MORE', data: 'x'.repeat(90_000) })
+    app.ws.sendToRoom('cdr', { command: 'MORE', data: 'x'.repeat(40_000) })
     close(connection)
     const { ended, members } = app.ws.stats()
     t.strictSame(Object.entries(ended).filter(([, count]) => count > 0), [['too_slow', 1]])

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { Redis } from 'ioredis'
 import { MemoryBroker, MemoryBus } from '../index.js'
 import type { Broker, RoomsOptions } from '../index.js'
+import { errors } from '../lib/errors.js'
 import { TestBus } from '../testing/index.js'
 import { createApp, until, untilJoined } from './helpers/app.js'
 import type { Settings, TestApp } from './helpers/app.js'
@@ -159,6 +160,7 @@ t.test('a later one that does not hold as long takes nothing back', async t => {
   const announce = (user: string, at: number, lifetime: number): unknown => bus.publish('!revoked', `!revoked\n${JSON.stringify({ at, lifetime, user })}`)
   announce('jeanne', now - 1_000, 60_000)
   announce('jeanne', now, 1)
+  announce('jeanne', now - 2_000, 1_000)
   announce('ada', now, 1)
   announce('ada', now - 1_000, 60_000)
   await outlast(t, app, () => announce('paul', now, 1))
@@ -239,6 +241,48 @@ t.test('what is taken away while the broker is away is so here at once, and else
   t.match(await endingOf(there), { code: 4410 })
   await until(() => a.app.ws.stats().broker === 'up')
   await enter(t, b, 'jeanne', NEW)
+})
+
+t.test('one that cannot be told has no other wait for it, and is told when it can be', async t => {
+  const { apps: [a, b], bus } = await field(t, 2)
+  const [jeanne, paul] = [await enter(t, b, 'jeanne'), await enter(t, b, 'paul')]
+  bus.outage()
+  t.match(await a.app.ws.removeFromRoom('cdr', 'jeanne'), { degraded: true })
+  t.match(await a.app.ws.disconnectUser('paul'), { degraded: true })
+  const refused = bus.refuse('send', { room: 'cdr' })
+  bus.restore()
+  t.equal((await paul.closed).code, 4410)
+  await refused.reached(2)
+  refused.stop()
+  t.equal((await jeanne.closed).code, 4403)
+  await until(() => a.app.ws.stats().broker === 'up')
+  t.equal(a.app.ws.stats().revocations, 2)
+  bus.refuse('send', 1)
+  t.match(await a.app.ws.disconnectUser('ada'), { degraded: true })
+  const away = bus.refuse('records')
+  await away.reached()
+  away.stop()
+  await until(() => a.app.ws.stats().broker === 'up')
+  t.equal(b.app.ws.stats().revocations, 3)
+})
+
+t.test('what a broker has no room for is in the log once, and not tried again', async t => {
+  const { apps: [{ app, logs }], bus } = await field(t, 1)
+  await app.ws.disconnectUser('jeanne')
+  bus.forget()
+  const asked = bus.watch('records')
+  let calls = 0
+  const refused = bus.refuse('records', () => ++calls > 1, { error: new errors.FST_ROOMS_TOO_MANY_REVOCATIONS(1) }) // it can be read
+  bus.missed('!revoked')
+  await until(() => logs.some(({ msg }) => msg === 'the broker has no room for all revocations that this process knows of'))
+  t.equal(refused.hits.length, 1)
+  refused.stop()
+  const { length } = asked.hits
+  // What is tried again for another reason is so after as long, and later.
+  bus.refuse('send', 1)
+  t.match(await app.ws.disconnectUser('paul'), { degraded: true })
+  await until(() => app.ws.stats().broker === 'up')
+  t.equal(asked.hits.length - length, 4, 'twice the clock, and twice to keep it')
 })
 
 t.test('a process that was deaf reads what it has missed when it hears again', async t => {
@@ -351,10 +395,11 @@ t.test('no more revocations wait for the broker than a thousand, and what cannot
   bus.outage()
   for (let i = 0; i < 1_000; i++) t.match(await app.ws.disconnectUser(i), { degraded: true })
   await t.rejects(app.ws.disconnectUser('one more'), { code: 'FST_ROOMS_BROKER_UNAVAILABLE' })
-  bus.refuse('records', 2, { error: new Error('full') })
+  const refused = bus.refuse('records', {}, { error: new Error('full') })
   bus.restore()
+  await until(() => logs.some(({ msg }) => msg === 'a revocation cannot be told to other processes'))
+  refused.stop()
   await until(() => app.ws.stats().broker === 'up')
-  t.ok(logs.some(({ msg }) => msg === 'a revocation cannot be told to other processes' || msg === 'revocations cannot be read: trying again'))
 })
 
 t.test('what still waits when the application closes is told then, if it can be', async t => {

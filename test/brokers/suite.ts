@@ -63,6 +63,10 @@ export function brokerSuite (t: Test, name: string, create: (t: Test) => Promise
       t.equal(kept.text, '{"long":"é ☃"}')
       t.ok(kept.remaining > 40_000 && kept.remaining <= 60_000, `${kept.remaining} ms`)
       t.strictSame((await one.list()).map(({ text }) => text), [kept.text])
+      for (let i = 0; i < 1_500; i++) await other.keep(`{"brief":${i}}`, 1)
+      await other.keep('{"long":2}', 60_000)
+      await until(async () => (await one.list()).length === 2)
+      t.strictSame((await one.list()).map(({ text }) => text).sort(), ['{"long":"é ☃"}', '{"long":2}'].sort())
     })
 
     t.test('a payload reaches every process that is subscribed, the sender included, unchanged', async t => {
