@@ -6,6 +6,7 @@ import type { Taker } from './policy.js'
 import { errorFrame, labelled, replyFrame } from './protocol.js'
 import type { Serializers } from './serializers.js'
 import { Mismatch, validated } from './validate.js'
+import { alone } from './wire.js'
 
 export interface CommandLimits {
   commandTimeout: number
@@ -109,7 +110,7 @@ export class Commands {
       return
     }
     // What `ws` hands over is a part of all that was read at once, and would keep that.
-    this.#waiting.push({ data: Buffer.from(frame.data), isBinary: frame.isBinary })
+    this.#waiting.push({ data: alone(frame.data), isBinary: frame.isBinary })
     this.#bytes += frame.data.length
   }
 

@@ -5,6 +5,7 @@ import type { ParseUntrusted } from './json.js'
 import { errorFrame, objectIn, PONG_FRAME } from './protocol.js'
 import type { Session } from './session.js'
 import type { Counters } from './stats.js'
+import { alone } from './wire.js'
 
 /** What a frame takes in memory beside its bytes, which may be none. */
 const FRAME_COST = 64
@@ -89,7 +90,7 @@ function keep (connection: RoomConnection, data: Buffer, isBinary: boolean, most
   const early = connection.early ??= { frames: [], bytes: 0 }
   if (early.bytes + data.length > most) return false
   early.bytes += data.length + FRAME_COST
-  early.frames.push({ data: Buffer.from(data), isBinary })
+  early.frames.push({ data: alone(data), isBinary })
   return true
 }
 

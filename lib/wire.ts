@@ -81,3 +81,10 @@ function writeLength (buffer: Buffer, length: number): void {
     buffer.writeUIntBE(length, 4, 6)
   }
 }
+
+/** A frame that has to wait keeps nothing but itself: `ws` hands over a part of all that was read, and Node's pool is shared. */
+export function alone (data: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(data.length)
+  data.copy(own)
+  return own
+}
