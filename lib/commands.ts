@@ -109,7 +109,6 @@ export class Commands {
       this.#connection.say(errorFrame(new errors.FST_ROOMS_TOO_MANY_COMMANDS(maxCommands, maxPayload), call.id))
       return
     }
-    // What `ws` hands over is a part of all that was read at once, and would keep that.
     this.#waiting.push({ data: alone(frame.data), isBinary: frame.isBinary })
     this.#bytes += frame.data.length
   }
