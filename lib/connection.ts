@@ -186,10 +186,10 @@ export class RoomConnection extends Outlet implements Connection {
   closed (code: number): void {
     if (this.cause === undefined) this.stop('client')
     if (this.entered) {
-      const { bytesRead, bytesWritten } = (streamOf(this.socket) ?? {}) as Partial<Socket>
+      const stream = streamOf(this.socket) as Partial<Socket> | undefined
       const seconds = Math.round(performance.now() - this.#openedAt) / 1_000
       const { cause, sent } = this
-      this.#log.info({ code, cause, seconds, received: this.#received, sent, bytesRead, bytesWritten }, 'socket closed')
+      this.#log.info({ code, cause, seconds, received: this.#received, sent, bytesRead: stream?.bytesRead, bytesWritten: stream?.bytesWritten }, 'socket closed')
     }
     this.#host.closed(this)
   }

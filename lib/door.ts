@@ -77,20 +77,19 @@ export class Door {
 
   /** The last of them, where a route wants to know its users from the upgrade. */
   async authenticate (route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    try {
-      await findUser(request)
-      return undefined
-    } catch (thrown) {
-      const cause = causeOf(thrown)
-      if (cause !== 'invalid_token' && cause !== 'unavailable') throw thrown
-      if (cause === 'invalid_token') return this.#refuse('token', request, reply)
-      const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
-      request.log.error({ err: error }, 'token could not be checked')
-      reportTo(route, request.log, { error, room: undefined, connection: undefined })
-      return this.#refuse('unavailable', request, reply)
-    } finally {
-      this.#checking.delete(upgradingSocket(request.raw))
-    }
+    const failure = await findUser(request).then(() => undefined, (thrown: unknown) => ({ thrown }))
+    this.#checking.delete(upgradingSocket(request.raw))
+    return failure === undefined ? undefined : this.#fail(failure.thrown, route, request, reply)
+  }
+
+  #fail (thrown: unknown, route: Route, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const cause = causeOf(thrown)
+    if (cause !== 'invalid_token' && cause !== 'unavailable') throw thrown
+    if (cause === 'invalid_token') return this.#refuse('token', request, reply)
+    const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
+    request.log.error({ err: error }, 'token could not be checked')
+    reportTo(route, request.log, { error, room: undefined, connection: undefined })
+    return this.#refuse('unavailable', request, reply)
   }
 
   #decide (route: Route, welcome: boolean, bearers: readonly string[], request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {

@@ -29,7 +29,7 @@ export class Revocations {
   /** By their targets. Of one there is mostly one, and more where the later do not hold as long as those before them. */
   readonly #known = new Map<string, Known[]>()
   /** Puts out whom a revocation means. @returns how many sockets that were */
-  #evict: (revocation: Revocation) => number = () => 0
+  #evict!: (revocation: Revocation) => number
   #ready: true | Promise<true> = true
   #loaded: (() => void) | undefined
   #purgeAt = PURGE_AT

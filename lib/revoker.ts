@@ -126,7 +126,6 @@ export class Revoker {
     const records = this.#broker.records as BrokerRecords
     try {
       const kept = await records.list()
-      if (this.#closed) return
       const texts = new Set<string>()
       for (const { text, remaining } of kept) {
         const revocation = revocationIn(text)

@@ -412,6 +412,12 @@ t.test('what still waits when the application closes is told then, if it can be'
   t.equal((await there.closed).code, 4410)
 })
 
+t.test('an application that is closed tries nothing any more', async t => {
+  const { apps: [{ app }] } = await field(t, 1)
+  await app.close()
+  t.strictSame(await app.ws.disconnectUser('jeanne'), { connections: 0, degraded: true })
+})
+
 t.test('nonsense where revocations are announced or kept is skipped', async t => {
   const { apps: [a, b], bus } = await field(t, 2)
   const jeanne = await enter(t, a, 'jeanne')
