@@ -319,6 +319,20 @@ t.test('nor does one that was cut off, until it has read them again', async t =>
   t.strictSame(await endingOf(client), INVALID_TOKEN)
 })
 
+t.test('a reading that is cut off is no fault, and is begun anew when the broker is back', async t => {
+  const bus = new TestBus()
+  let calls = 0
+  const reading = bus.stall('records', () => ++calls === 2) // the first one listens
+  const app = await member(t, bus.broker(), {})
+  await reading.reached()
+  bus.outage()
+  await bus.settled()
+  reading.stop()
+  bus.restore()
+  await enter(t, app, 'jeanne')
+  t.notOk(app.logs.some(({ msg }) => msg === 'revocations cannot be read: trying again'))
+})
+
 t.test('a broker that has lost its records is given them again by whoever knows of them', async t => {
   const { apps: [a, b], bus } = await field(t, 2)
   await a.app.ws.disconnectUser('jeanne')
