@@ -11,7 +11,7 @@ export type DefaultAuthenticate = 'jwt'
 export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object): Promise<User>
-  server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
+  server: { jwt?: { lookupToken? (request: FastifyRequest): string, options?: { verify?: { extractToken?: unknown, onlyCookie?: unknown } } } }
 }
 
 /**
@@ -80,18 +80,22 @@ export async function verify (request: WithUser, token: string): Promise<User> {
   const { authorization } = headers
   headers.authorization = `Bearer ${token}`
   try {
-    return await (found(request) === token ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
+    return await (finds(token, request) ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
   } finally {
     if (authorization === undefined) delete headers.authorization
     else headers.authorization = authorization
   }
 }
 
-function found (request: WithUser): string | undefined {
+/** Whether @fastify/jwt, as the application has set it up, finds a token that stands where a bearer does. */
+function finds (token: string, request: WithUser): boolean {
+  const { jwt } = request.server
+  const verify = jwt?.options?.verify
+  if (verify !== undefined && verify.extractToken === undefined && verify.onlyCookie !== true) return true // there it looks first
   try {
-    return request.server.jwt?.lookupToken?.(request)
+    return jwt?.lookupToken?.(request) === token
   } catch {
-    return undefined // where it looks, there is none
+    return false // where it looks, there is none
   }
 }
 

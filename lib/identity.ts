@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateHook, User } from '../types/index.js'
 import { authenticate } from './authenticate.js'
 import type { DefaultAuthenticate } from './authenticate.js'
+import { isThenable } from './connection.js'
 import type { RoomConnection } from './connection.js'
 import { errors } from './errors.js'
 import type { Route } from './policy.js'
@@ -24,15 +25,16 @@ export interface Identity {
  * @throws GONE, what the hooks throw, FST_ROOMS_INVALID_TIME
  */
 export async function identify (route: Route, connection: RoomConnection, token: string | undefined, request: FastifyRequest, reply: FastifyReply | undefined): Promise<Identity> {
-  const { userId, issuedAt, expiresAt } = route
   const found = token === undefined ? userOf(request) : await connection.until(() => authenticate(checkOf(route), token, request, reply as FastifyReply))
   const user = found as User
-  return {
-    user: found,
-    userId: (await connection.until(() => userId(user)))?.toString(),
-    issuedAt: seconds('issuedAt', await connection.until(() => issuedAt({ user }))),
-    expiresAt: seconds('expiresAt', await connection.until(() => expiresAt({ user }))) ?? Infinity
-  }
+  // Most hooks have nothing to wait for, and each wait for nothing is a turn of the microtask queue for each socket.
+  const id = connection.until(() => route.userId(user))
+  const userId = isThenable(id) ? await id : id
+  const from = connection.until(() => route.issuedAt({ user }))
+  const issuedAt = seconds('issuedAt', isThenable(from) ? await from : from)
+  const to = connection.until(() => route.expiresAt({ user }))
+  const expiresAt = seconds('expiresAt', isThenable(to) ? await to : to) ?? Infinity
+  return { user: found, userId: userId?.toString(), issuedAt, expiresAt }
 }
 
 /** Hooks of an upgrade cannot be called again, but what @fastify/jwt checks there it can check here. */

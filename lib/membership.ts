@@ -85,10 +85,13 @@ export class Membership implements Entrant {
   }
 
   /** @throws GONE, FST_ROOMS_FORBIDDEN, what the hook throws */
-  async authorize (): Promise<void> {
-    if (policyOf(this.#route, this.contract, 'authorize') !== undefined) {
-      await this.connection.until(() => authorize(this.#route, this.contract, this.#entry()))
-    }
+  authorize (): void | Promise<void> {
+    if (policyOf(this.#route, this.contract, 'authorize') === undefined) this.#checkRevoked()
+    else return this.#ask()
+  }
+
+  async #ask (): Promise<void> {
+    await this.connection.until(() => authorize(this.#route, this.contract, this.#entry()))
     this.#checkRevoked()
   }
 
@@ -97,16 +100,14 @@ export class Membership implements Entrant {
    * @param recover where the client says that it stood, by the names of rooms
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  async enter (recover: unknown, announce: (joined: Joined) => void): Promise<void> {
+  enter (recover: unknown, announce: (joined: Joined) => void): void | Promise<void> {
     const from = positionOf(recover, this.room)
     const denied = from === undefined ? undefined : this.#denial(from)
     this.#announce = joined => announce(from === undefined ? joined : answered(joined, denied))
-    try {
-      await this.#host.rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)
-    } catch (error) {
+    return this.#host.rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)?.catch(error => {
       if (error === GONE && this.connection.open) this.#checkRevoked() // it was taken away while the broker was asked
       throw error
-    }
+    })
   }
 
   /** Why nothing is replayed of what came after a position, if anything speaks against it. */
@@ -134,14 +135,26 @@ export class Membership implements Entrant {
    * @param before is waited for ahead of `onJoin`
    * @throws GONE, or what has been reported
    */
-  async arrive (before?: Promise<unknown>): Promise<void> {
+  arrive (before?: Promise<unknown>): void | Promise<void> {
     const place = this.#place
     this.#place = undefined // it has the snapshot
+    if (place === undefined && before === undefined) return this.#welcome()
+    return this.#prepare(place, before).then(() => this.#welcome())
+  }
+
+  async #prepare (place: Place | undefined, before: Promise<unknown> | undefined): Promise<void> {
     if (place !== undefined) await this.#attempt('snapshot failed', () => this.#show(place))
     if (before !== undefined) await this.connection.until(() => before)
+  }
+
+  #welcome (): void | Promise<void> {
     if (!this.wanted) throw GONE
+    if (this.#route.onJoin === undefined && this.#route.onLeave === undefined) {
+      this.#request = undefined
+      return
+    }
     this.#joining = this.#join()
-    await this.#joining
+    return this.#joining
   }
 
   /**

@@ -50,8 +50,8 @@ export class Revocations {
     this.#evict = evict
   }
 
-  /** Resolves when the revocations are known that there were when this process began, or cannot be had. */
-  ready (): true | Promise<true> {
+  /** Resolves when the revocations are known that there were when this process began, or cannot be had. True: they are. */
+  get ready (): true | Promise<true> {
     return this.#ready
   }
 

@@ -98,9 +98,15 @@ export class Room {
    * @param from where a client that comes back says that it stood
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  async join (entrant: Entrant, from: Position | undefined): Promise<void> {
-    const { connection } = entrant
+  join (entrant: Entrant, from: Position | undefined): void | Promise<void> {
     this.channel.hold()
+    // Where the room is alive already, and keeps nothing, there is nothing to wait for: not for a whole crowd that comes back.
+    if (this.channel.live && this.history === undefined && entrant.wanted) this.#admit(entrant, true, from)
+    else return this.#prepared(entrant, from)
+  }
+
+  async #prepared (entrant: Entrant, from: Position | undefined): Promise<void> {
+    const { connection } = entrant
     let live: boolean
     try {
       live = await connection.until(() => this.channel.whenLive())
@@ -110,6 +116,11 @@ export class Room {
       this.channel.release()
       throw error
     }
+    this.#admit(entrant, live, from)
+  }
+
+  #admit (entrant: Entrant, live: boolean, from: Position | undefined): void {
+    const { connection } = entrant
     this.members.add(connection)
     connection.rooms.add(this.address.room)
     this.#host.changed(this)

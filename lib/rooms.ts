@@ -112,10 +112,10 @@ export class RoomTable implements RoomHost {
    * @param from where a client that comes back says that it stood
    * @throws GONE, FST_ROOMS_INVALID_ROOM, FST_ROOMS_HISTORY_UNAVAILABLE, FST_ROOMS_OTHER_CODEC
    */
-  async join (name: string, entrant: Entrant, from: Position | undefined): Promise<void> {
+  join (name: string, entrant: Entrant, from: Position | undefined): void | Promise<void> {
     const address = this.#settings.addresses.of(name)
     if (address.dialect !== entrant.connection.dialect) throw new errors.FST_ROOMS_OTHER_CODEC(name)
-    await this.#open(address).join(entrant, from)
+    return this.#open(address).join(entrant, from)
   }
 
   /** Takes a connection out of one of its rooms: what was sent before still comes. */

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws'
 import type { Rate } from './bucket.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
-import { GONE, RoomConnection } from './connection.js'
+import { GONE, isThenable, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
 import { Crowd } from './crowd.js'
 import { evict } from './eviction.js'
@@ -118,22 +118,26 @@ export class Sockets implements ConnectionHost {
       connection.memberships = several
       const members: Membership[] = []
       for (const destination of route.destinations) {
-        const found = typeof destination === 'function' ? await connection.until(() => destination(request)) : destination
+        const sought = typeof destination === 'function' ? connection.until(() => destination(request)) : destination
+        const found = isThenable(sought) ? await sought : sought
         const member = several === undefined ? new Membership(this.#members, route, connection, found, request) : several.add(found)
         if (member === undefined) continue // two of them have led to one room
         room = member.room
-        await member.authorize()
+        const asked = member.authorize()
+        if (asked !== undefined) await asked
         members.push(member)
       }
       this.handshakes.finish(connection)
 
       connection.stay = several ?? (route.onLeave === undefined ? undefined : members[0])
-      await this.#letIn(connection, members, recovering)
+      const entering = this.#letIn(connection, members, recovering)
+      if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
-      else if (several === undefined) connection.session?.release()
       release(reply)
       this.inbound.takeEarly(connection)
-      await this.#settle(connection, members)
+      const arriving = this.#settle(connection, members)
+      if (arriving !== undefined) await arriving
+      if (several === undefined && connection.commands === undefined) connection.session?.release()
     } catch (error) {
       this.#refuse(route, connection, room, error)
     }
@@ -144,13 +148,13 @@ export class Sockets implements ConnectionHost {
     await session.open(token)
     if (session.renewable) connection.session = session
     const { userId } = connection
-    if (userId === undefined || await connection.until(() => this.#users?.add(userId, connection) !== false)) return
+    if (userId === undefined || this.#users === undefined || connection.until(() => this.#users?.add(userId, connection))) return
     this.counters.refuse('user')
     throw new Refusal('overloaded', 'the user has maxConnectionsPerUser sockets')
   }
 
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
-  async #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): Promise<void> {
+  #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): void | Promise<unknown> {
     const place = members.length === 1 ? undefined : connection.hold(undefined)
     const rooms = new Map<string, Standing>()
     let anyDegraded = false
@@ -160,12 +164,12 @@ export class Sockets implements ConnectionHost {
       this.#announce(connection, rooms, anyDegraded)
       if (place !== undefined) connection.settle(place)
     }
-    await Promise.all(members.map(async member => await member.enter(recovering, ({ degraded, ...standing }) => {
+    if (members.length === 0) return announce()
+    return each(members, member => member.enter(recovering, ({ degraded, ...standing }) => {
       rooms.set(member.room, standing)
       anyDegraded ||= degraded
       announce()
-    })))
-    if (members.length === 0) announce()
+    }))
   }
 
   /** The word that the token was good and that messages arrive from now on. */
@@ -184,14 +188,15 @@ export class Sockets implements ConnectionHost {
   }
 
   /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
-  async #settle (connection: RoomConnection, members: readonly Membership[]): Promise<void> {
-    await Promise.all(members.map(async member => {
+  #settle (connection: RoomConnection, members: readonly Membership[]): void | Promise<unknown> {
+    const failed = (error: unknown): void => { if (error !== GONE) connection.end('unavailable') }
+    return each(members, member => {
       try {
-        await member.arrive()
+        return member.arrive()?.catch(failed)
       } catch (error) {
-        if (error !== GONE) connection.end('unavailable')
+        failed(error)
       }
-    }))
+    })
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
@@ -250,4 +255,9 @@ export class Sockets implements ConnectionHost {
     this.#keepAlive.close()
     this.#expiry.close()
   }
+}
+
+/** All side by side. Mostly there is one, for which there is nothing to wait for. */
+function each (members: readonly Membership[], work: (member: Membership) => void | Promise<void>): void | Promise<unknown> {
+  return members.length === 1 ? work(members[0] as Membership) : Promise.all(members.map(async member => await work(member)))
 }

@@ -53,19 +53,18 @@ export class Session {
    */
   async open (token: string | undefined): Promise<void> {
     const identity = await identify(this.#route, this.#connection, token, this.#request, this.#reply)
-    await this.#connection.until(() => this.#host.revocations.ready())
+    const { ready } = this.#host.revocations
+    if (ready !== true) await this.#connection.until(() => ready)
     this.#take(identity)
     if (this.#host.revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
   }
 
   /**
    * Nobody needs the request of the upgrade any more but whoever checks the next token, and most of what Node keeps with it
-   * is of no use for that.
+   * is of no use for that. In place: a copy of it for each socket would be the most expensive part of letting one in.
    */
   release (): void {
-    const { headers, method, url, httpVersion, socket } = this.#request.raw
-    const raw = Object.setPrototypeOf({ headers, method, url, httpVersion, socket }, IncomingMessage.prototype)
-    this.#request = withRaw(this.#request, raw)
+    replaceRaw(this.#request, essenceOf(this.#request.raw))
   }
 
   /**
@@ -165,21 +164,25 @@ function next ({ rooms, memberships }: RoomConnection, decided: ReadonlyMap<stri
  * request as a prototype: that would make it a class of its own to V8, and larger for as long as the socket lives.
  */
 function copyOf (request: FastifyRequest): FastifyRequest {
-  return withRaw(request, Object.defineProperty(cloneOf(request.raw), 'headers', { value: { ...request.raw.headers }, writable: true }))
-}
-
-/** Fastify keeps the raw request under more than one name. */
-function withRaw (request: FastifyRequest, raw: IncomingMessage): FastifyRequest {
-  const own = Object.getOwnPropertyDescriptors(request) as Record<PropertyKey, PropertyDescriptor>
-  for (const name of Reflect.ownKeys(own)) {
-    const property = own[name] as PropertyDescriptor
-    if (property.value === request.raw) property.value = raw
-  }
-  return Object.create(Object.getPrototypeOf(request), own)
+  const copy = cloneOf(request)
+  replaceRaw(copy, Object.defineProperty(cloneOf(request.raw), 'headers', { value: { ...request.raw.headers }, writable: true }))
+  return copy
 }
 
 function cloneOf<T extends object> (original: T): T {
   return Object.create(Object.getPrototypeOf(original), Object.getOwnPropertyDescriptors(original))
+}
+
+/** What a check may look at of a request whose upgrade is long over. */
+function essenceOf ({ headers, method, url, httpVersion, socket }: IncomingMessage): IncomingMessage {
+  return Object.assign(Object.create(IncomingMessage.prototype), { headers, method, url, httpVersion, socket })
+}
+
+/** Fastify keeps the raw request under more than one name: as the stream of a body, too. */
+function replaceRaw (request: FastifyRequest, raw: IncomingMessage): void {
+  const own = request as unknown as Record<PropertyKey, unknown>
+  for (const name of Object.getOwnPropertySymbols(request)) if (own[name] === own.raw) own[name] = raw
+  own.raw = raw
 }
 
 /** What a check has left on the copy: the user, under whatever name, a tenant, a session. */

@@ -13,13 +13,15 @@ export async function run ({ rounds, scale }) {
   const some = members / 10
   const values = await interleave(CONTENDERS.map(name => ({ name })), Math.min(rounds, MOST_ROUNDS), async ({ name }) => {
     const entry = await Entry.start(name, { members: 0 })
-    // The first ones pay for what is made once; and collecting garbage makes V8 forget compiled code, which the next ones pay for.
+    // The first ones pay for what is made once; and collecting garbage makes V8 forget compiled code, which the next three
+    // thousand pay for, with every contender.
     await entry.connect(2 * some)
     const before = await held(entry)
-    await entry.connect(some)
+    const warm = 3 * some
+    await entry.connect(warm)
     const cpu = await entry.cpu()
-    await entry.connect(members - some)
-    const connect = (await entry.cpu() - cpu) / (members - some)
+    await entry.connect(members - warm)
+    const connect = (await entry.cpu() - cpu) / (members - warm)
     const after = await held(entry)
     await entry.stop()
     return { connect, rss: (after.rss - before.rss) / members, heap: (after.heap - before.heap) / members }
