@@ -1,4 +1,3 @@
-import { now } from '../faults/clock.js'
 import { until } from '../faults/until.js'
 import { endings } from './attacker.js'
 import { Stage } from './stage.js'
@@ -9,24 +8,21 @@ const REHEARSAL = 5
 /**
  * One attack, while members are served.
  * @returns how its sockets have ended, what each of them holds of the server's memory while they stand as the attack has left
- * them, what the server told them, and from when to when it lasted. `end` lets go of the sockets
+ * them, and what the server told them. `end` lets go of the sockets. It rejects where the server has not survived
  */
-export async function attackOn (victim, attack, { patience, count = attack.count } = {}) {
+export async function attackOn (victim, attack) {
+  const { count } = attack
   await rehearse(victim, attack, Math.ceil(count / REHEARSAL))
   const before = await victim.heap()
-  const stage = new Stage(victim.contender, victim.port, patience)
-  const from = now()
+  const stage = new Stage(victim.contender, victim.port)
   await attack.run(stage, count)
   await attack.meanwhile?.(victim)
-  const to = now()
-  const held = victim.alive ? (await victim.heap() - before) / count : undefined
+  const held = (await victim.heap() - before) / count
   await attack.after?.(stage)
   return {
     endings: endings(stage.attackers),
     heard: stage.attackers.map(({ heard }) => heard),
     held,
-    from,
-    to,
     end: () => stage.leave()
   }
 }
@@ -36,5 +32,5 @@ async function rehearse (victim, attack, count) {
   const stage = new Stage(victim.contender, victim.port, 0)
   await attack.run(stage, count)
   stage.leave()
-  if (victim.alive) await until(async () => await victim.ask('connections') <= connections)
+  await until(async () => await victim.ask('connections') <= connections)
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { RoomsMember } from '../faults/shared.js'
 
 export interface FrameBits {
   opcode?: number
@@ -48,6 +49,8 @@ export function endings (attackers: readonly Attacker[]): Record<string, number>
 
 export interface Contender {
   readonly title: string
+  /** The server, as a URL. */
+  readonly file: string
 }
 
 export const rooms: Contender
@@ -80,6 +83,7 @@ export const attacks: readonly Attack[]
 /** A server in a process of its own, and members who are served while somebody attacks it. */
 export class Victim {
   static start (contender: Contender, options?: { members?: number, rate?: number, wanted?: Wanted }): Promise<Victim>
+  readonly members: readonly RoomsMember[]
   readonly port: number
   readonly pid: number
   readonly alive: boolean
@@ -88,6 +92,7 @@ export class Victim {
   join (count: number): Promise<void>
   flow (count?: number): Promise<void>
   heap (): Promise<number>
+  latencies (from: number, to: number): number[]
   harm (): Promise<string[]>
   close (): Promise<void>
 }
@@ -95,9 +100,9 @@ export class Victim {
 export interface Round {
   readonly endings: Record<string, number>
   readonly heard: string[][]
-  /** Bytes for each socket of the attack; undefined where there is no process any more. */
-  readonly held: number | undefined
+  /** Bytes for each socket of the attack. */
+  readonly held: number
   end (): void
 }
 
-export function attackOn (victim: Victim, attack: Attack, options?: { count?: number }): Promise<Round>
+export function attackOn (victim: Victim, attack: Attack): Promise<Round>

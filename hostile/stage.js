@@ -22,10 +22,6 @@ export class Stage {
     this.#patience = patience
   }
 
-  get ours () {
-    return this.#contender.ours
-  }
-
   /** Connected, and nothing said. */
   async connect (count) {
     return await this.#many(count, address => Attacker.connect(this.#port, address))

@@ -48,7 +48,7 @@ async function withstand (t: Test, victim: Victim, attack: Attack): Promise<void
   const round = await attackOn(victim, attack)
   t.teardown(() => round.end())
   t.strictSame(Object.keys(round.endings).filter(ended => !attack.endings.map(String).includes(ended)), [], `how they ended: ${JSON.stringify(round.endings)}`)
-  t.ok((round.held as number) < MOST_HELD, `each of them holds ${round.held} bytes`)
+  t.ok(round.held < MOST_HELD, `each of them holds ${round.held} bytes`)
   t.strictSame(round.heard.flat().filter(text => INNARDS.test(text)), [], 'nobody is told of what is inside')
   await unharmed(t, victim)
 }
