@@ -55,7 +55,8 @@ export class ServerProcess {
     const id = ++this.#next
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { resolve, reject })
-      this.#process.send({ id, ask: what, ...details }, error => { if (error) reject(error) })
+      // Where it cannot be told any more, its exit comes, and rejects.
+      this.#process.send({ id, ask: what, ...details }, () => {})
     })
   }
 

@@ -151,6 +151,21 @@ export class FaultProxy {
   close (): void
 }
 
+/** A server under test, in a process of its own. */
+export class ServerProcess {
+  /** @param file a URL, or a path from `faults/` */
+  constructor (name: string, file: string, wanted: object, flags?: string[])
+  /** What its publishers have sent, by room, publisher and number. */
+  readonly sends: Map<string, FaultSend>
+  readonly death: string | undefined
+  readonly running: boolean
+  ready (): Promise<this>
+  ask<Answer = unknown> (what: string, details?: object): Promise<Answer>
+  signal (name: NodeJS.Signals): void
+  terminate (ms?: number): Promise<void>
+  kill (): Promise<void>
+}
+
 /** Numbers that are the same for the same seed. */
 export class Random {
   constructor (seed: number)
@@ -164,3 +179,6 @@ export class Random {
 /** Milliseconds of the clock that all of this goes by. */
 export function now (): number
 export function sleep (ms: number): Promise<void>
+
+/** Waits for what has no event of its own. */
+export function until (condition: () => unknown, ms?: number): Promise<void>

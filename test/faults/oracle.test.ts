@@ -33,6 +33,7 @@ t.test('everybody got everything: there is nothing to find', async t => {
   t.match(verdict, { sent: 4, due: 6, silent: 0, told: 0, doubled: 0, disordered: 0, differing: 0, forked: 0, falseClaims: 0, away: 0, evidence: [] })
   t.equal(verdict.slowestClaim, 5)
   t.strictSame(failures(verdict), [])
+  t.strictSame(failures(verdict, { told: 0, epochs: 0 }), [])
 })
 
 t.test('a message that never came', async t => {
