@@ -120,7 +120,7 @@ export class Victim {
     if (doubled + disordered > 0) harm.push(`${doubled + disordered} messages came twice or out of order`)
     if (due < sent * this.members.length) harm.push(`${sent * this.members.length - due} messages were not due any more`)
     if (this.alive && await this.ask('polluted')) harm.push('what objects are has been changed')
-    const lost = this.members.flatMap(({ id, journal }) => journal.events.filter(({ type, code }) => type === 'closed' && code !== 'left').map(({ code }) => `${id} was cut off with ${code}`))
+    const lost = this.members.flatMap(({ journal: { id, events } }) => events.filter(({ type, code }) => type === 'closed' && code !== 'left').map(({ code }) => `${id} was cut off with ${code}`))
     return harm.length + lost.length === 0 ? harm : [...harm, ...lost, ...evidence]
   }
 
