@@ -11,7 +11,7 @@ t.test('C19: no token, no payload, no password and no secret is in the log, at w
   const redis = await startRedis(t, ['--requirepass', PASSWORD])
   const admin = redis.client()
   t.teardown(() => admin.disconnect())
-  const victim = await startVictim(t, { redis: { port: redis.port, password: PASSWORD }, options: { authTimeout: 300, commandTimeout: 200, history: { size: 10, ttl: 60_000 } } })
+  const victim = await startVictim(t, { redis: { port: redis.port, password: PASSWORD }, options: { authTimeout: 300, commandTimeout: 200, history: { size: 1_000, ttl: 60_000 } } })
   const bad = [tokenOf({ exp: 1, note: PAYLOAD }), handmadeToken({ alg: 'none' }, { sub: PAYLOAD }), handmadeToken({ alg: 'HS256' }, { sub: PAYLOAD }, 'another'), `${PAYLOAD}.x.y`]
   for (const token of bad) {
     const attacker = await arrive(t, victim)
