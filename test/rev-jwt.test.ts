@@ -40,7 +40,7 @@ t.test('a cookie lets nobody in whose first message has no good token, however `
     const room = await createApp(t, {
       jwt: { cookie: { cookieName: 'token', signed: false }, verify: { algorithms: ['HS256'], onlyCookie } },
       setup: app => {
-        app.decorateRequest('cookies', null)
+        app.decorateRequest<object | null, string>('cookies', null)
         app.addHook('onRequest', async request => { Object.assign(request, { cookies: { token: app.jwt.sign({ sub: 'mallory' }) } }) })
       }
     })
