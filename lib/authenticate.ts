@@ -11,7 +11,7 @@ export type DefaultAuthenticate = 'jwt'
 export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object): Promise<User>
-  server: { jwt?: { lookupToken? (request: FastifyRequest): string, options?: { verify?: { extractToken?: unknown, onlyCookie?: unknown } } } }
+  server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
 }
 
 /**
@@ -78,26 +78,21 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
 export async function verify (request: WithUser, token: string): Promise<User> {
   const { headers } = request.raw
   const { authorization } = headers
-  const bearer = `Bearer ${token}`
-  headers.authorization = bearer
+  headers.authorization = `Bearer ${token}`
   try {
-    return await (finds(token, bearer, request) ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
+    return await (found(request) === token ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
   } finally {
     if (authorization === undefined) delete headers.authorization
     else headers.authorization = authorization
   }
 }
 
-/** Whether @fastify/jwt, as the application has set it up, finds a token that stands where a bearer does. */
-function finds (token: string, bearer: string, request: WithUser): boolean {
-  const { jwt } = request.server
-  const verify = jwt?.options?.verify
-  // There it looks first, unless a hook has given the request headers of its own: those come before the raw ones.
-  if (verify !== undefined && verify.extractToken === undefined && !verify.onlyCookie && request.headers.authorization === bearer) return true
+/** It is asked each time, and not by its options: a hook may have given the request other headers, which come first. */
+function found (request: WithUser): string | undefined {
   try {
-    return jwt?.lookupToken?.(request) === token
+    return request.server.jwt?.lookupToken?.(request)
   } catch {
-    return false // where it looks, there is none
+    return undefined // where it looks, there is none
   }
 }
 

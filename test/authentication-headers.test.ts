@@ -1,6 +1,9 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
 import { INVALID_TOKEN, join, open, refusalOf, status } from './helpers/client.js'
+import { watchForStrays } from './helpers/strays.js'
+
+const noStrays = watchForStrays(t)
 
 t.test('the token of the first message is the one that is checked, also where a hook has given the request headers with a bearer of its own', async t => {
   let bearer = ''
@@ -47,3 +50,5 @@ t.test('a cookie lets nobody in whose first message has no good token, however `
     t.strictSame(await refusalOf(t, room.url, { token: 'nonsense' }), INVALID_TOKEN, `${onlyCookie}`)
   }
 })
+
+noStrays()
