@@ -324,13 +324,6 @@ t.test('a port that is taken is named, with what to do', async t => {
   t.match(second.output(), `Port ${stand.port} of 127.0.0.1 is taken.`)
 })
 
-t.test('a Redis that is not there is named, too', async t => {
-  const stand = spawnExample(t, 'stand', { REDIS_URL: 'redis://:a-password@127.0.0.1:1' })
-  t.equal(await stand.exited, 1)
-  t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
-  t.notMatch(stand.output(), 'a-password')
-})
-
 t.test('several processes need a Redis, and say so', async t => {
   const stand = spawnExample(t, 'stand', {}, ['--processes', '2'])
   t.equal(await stand.exited, 1)
