@@ -78,9 +78,10 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
 export async function verify (request: WithUser, token: string): Promise<User> {
   const { headers } = request.raw
   const { authorization } = headers
-  headers.authorization = `Bearer ${token}`
+  const bearer = `Bearer ${token}`
+  headers.authorization = bearer
   try {
-    return await (finds(token, request) ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
+    return await (finds(token, bearer, request) ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
   } finally {
     if (authorization === undefined) delete headers.authorization
     else headers.authorization = authorization
@@ -88,10 +89,11 @@ export async function verify (request: WithUser, token: string): Promise<User> {
 }
 
 /** Whether @fastify/jwt, as the application has set it up, finds a token that stands where a bearer does. */
-function finds (token: string, request: WithUser): boolean {
+function finds (token: string, bearer: string, request: WithUser): boolean {
   const { jwt } = request.server
   const verify = jwt?.options?.verify
-  if (verify !== undefined && verify.extractToken === undefined && verify.onlyCookie !== true) return true // there it looks first
+  // There it looks first, unless a hook has given the request headers of its own: those come before the raw ones.
+  if (verify !== undefined && verify.extractToken === undefined && !verify.onlyCookie && request.headers.authorization === bearer) return true
   try {
     return jwt?.lookupToken?.(request) === token
   } catch {

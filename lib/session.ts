@@ -64,6 +64,8 @@ export class Session {
    * is of no use for that. In place: a copy of it for each socket would be the most expensive part of letting one in.
    */
   release (): void {
+    const { originalUrl } = this.#request // Fastify remembers it once asked; it is not to be had from what is left
+    void originalUrl
     replaceRaw(this.#request, essenceOf(this.#request.raw))
   }
 

@@ -1,0 +1,57 @@
+import t from 'tap'
+import type { FastifyRequest } from 'fastify'
+import { defineRoom } from '../index.js'
+import { createApp, until } from './helpers/app.js'
+import { join } from './helpers/client.js'
+import { Gate } from './helpers/gate.js'
+
+t.test('a command that is at work when its client leaves still has all of its request', async t => {
+  const gates = { join: new Gate(), command: new Gate() }
+  const contract = defineRoom('cdr', { messages: {}, commands: { WORK: {} } })
+  const seen: unknown[] = []
+  const { app, url, token } = await createApp(t, {
+    setup (app) {
+      app.get('/work', { websocket: true }, app.manageWebsocket(contract, {
+        onJoin: async () => { await gates.join.pass() },
+        commands: { WORK: async ({ request }) => { seen.push('begun'); await gates.command.pass(); seen.push(request.raw.rawHeaders !== undefined) } }
+      }))
+    }
+  })
+  const client = await join(t, url.replace('/cdr/users/ws', '/work'), token())
+  client.send({ command: 'WORK', id: 1 })
+  await until(() => seen.length === 1)
+  client.socket.terminate()
+  await until(() => app.ws.stats().connections === 0)
+  gates.join.open()
+  await new Promise(resolve => setTimeout(resolve, 50))
+  gates.command.open()
+  await until(() => seen.length === 2)
+  t.strictSame(seen, ['begun', true])
+})
+
+t.test('a snapshot that is at work when its client leaves still has all of its request', async t => {
+  const gate = new Gate()
+  const seen: unknown[] = []
+  const { app, url, token } = await createApp(t, {
+    route: { snapshot: async ({ request }) => { seen.push('begun'); await gate.pass(); seen.push(request.raw.rawHeaders !== undefined) } }
+  })
+  const client = await join(t, url, token())
+  await until(() => seen.length === 1)
+  client.socket.terminate()
+  await until(() => app.ws.stats().connections === 0)
+  await new Promise(resolve => setTimeout(resolve, 50))
+  gate.open()
+  await until(() => seen.length === 2)
+  t.strictSame(seen, ['begun', true])
+})
+
+t.test('whoever keeps the request of a member knows by what URL it came', async t => {
+  const seen: FastifyRequest[] = []
+  const { url, token } = await createApp(t, {
+    fastify: { rewriteUrl: request => request.url?.replace('/v1', '') ?? '' },
+    route: { onJoin: ({ request }) => { seen.push(request) } }
+  })
+  await join(t, url.replace('/cdr', '/v1/cdr'), token())
+  await until(() => seen[0] !== undefined && seen[0].raw.rawHeaders === undefined)
+  t.equal(seen[0]?.originalUrl, '/v1/cdr/users/ws')
+})
