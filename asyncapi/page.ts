@@ -29,7 +29,8 @@ export function pageOf ({ title, component }: PageSettings, path: string): strin
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>${component === undefined ? '' : `\n<link rel="stylesheet" href="${base}/static/component.css?v=${version}">`}
+<title>${escape(title)}</title>
+<link rel="icon" href="data:,">${component === undefined ? '' : `\n<link rel="stylesheet" href="${base}/static/component.css?v=${version}">`}
 </head>
 <body>
 ${body}

@@ -11,7 +11,7 @@ export type DefaultAuthenticate = 'jwt'
 export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object): Promise<User>
-  server: { jwt?: { lookupToken? (request: FastifyRequest): string, options?: { verify?: { extractToken?: unknown, onlyCookie?: unknown } } } }
+  server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
 }
 
 /**
@@ -80,22 +80,19 @@ export async function verify (request: WithUser, token: string): Promise<User> {
   const { authorization } = headers
   headers.authorization = `Bearer ${token}`
   try {
-    return await (finds(token, request) ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
+    return await (found(request) === token ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
   } finally {
     if (authorization === undefined) delete headers.authorization
     else headers.authorization = authorization
   }
 }
 
-/** Whether @fastify/jwt, as the application has set it up, finds a token that stands where a bearer does. */
-function finds (token: string, request: WithUser): boolean {
-  const { jwt } = request.server
-  const verify = jwt?.options?.verify
-  if (verify !== undefined && verify.extractToken === undefined && verify.onlyCookie !== true) return true // there it looks first
+/** It is asked each time, and not by its options: a hook may have given the request other headers, which come first. */
+function found (request: WithUser): string | undefined {
   try {
-    return jwt?.lookupToken?.(request) === token
+    return request.server.jwt?.lookupToken?.(request)
   } catch {
-    return false // where it looks, there is none
+    return undefined // where it looks, there is none
   }
 }
 

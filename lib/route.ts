@@ -137,7 +137,8 @@ export class Sockets implements ConnectionHost {
       this.inbound.takeEarly(connection)
       const arriving = this.#settle(connection, members)
       if (arriving !== undefined) await arriving
-      if (several === undefined && connection.commands === undefined) connection.session?.release()
+      // Of a socket that has ended, hooks may still be at work.
+      if (several === undefined && route.takers.length === 0 && connection.open) connection.session?.release()
     } catch (error) {
       this.#refuse(route, connection, room, error)
     }

@@ -174,8 +174,11 @@ function cloneOf<T extends object> (original: T): T {
 }
 
 /** What a check may look at of a request whose upgrade is long over. */
-function essenceOf ({ headers, method, url, httpVersion, socket }: IncomingMessage): IncomingMessage {
-  return Object.assign(Object.create(IncomingMessage.prototype), { headers, method, url, httpVersion, socket })
+function essenceOf (raw: IncomingMessage & { originalUrl?: string }): IncomingMessage {
+  const { headers, method, url, httpVersion, socket, originalUrl } = raw
+  const essence = Object.assign(Object.create(IncomingMessage.prototype), { headers, method, url, httpVersion, socket })
+  if (originalUrl !== undefined) essence.originalUrl = originalUrl // Fastify's, where it rewrites URLs
+  return essence
 }
 
 /** Fastify keeps the raw request under more than one name: as the stream of a body, too. */

@@ -1,9 +1,7 @@
 import t from 'tap'
-import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { FastifyRequest } from 'fastify'
 import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import { endingOf, join, open, refusalOf, status } from './helpers/client.js'
@@ -240,19 +238,6 @@ t.test('a member keeps of its upgrade only what a new token is checked with', as
   t.equal(early.length, 7, 'a request, for who came with a token')
   t.match(await app.ws.sendToRoom('cdr', { command: 'HELLO' }), { subscribers: 1 })
   for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
-})
-
-t.test('who keeps the request of a member finds in it what it was asked for', async t => {
-  const seen: FastifyRequest[] = []
-  const { url, token } = await createApp(t, { route: { onJoin: async ({ request }) => { seen.push(request, { ...request } as FastifyRequest) } } })
-  await join(t, url, token())
-  const [request, { raw: whole }] = seen as [FastifyRequest, FastifyRequest]
-  await until(() => request.raw !== whole)
-  const { raw, ip, host, headers } = request
-  t.ok(whole.rawHeaders, 'all of it while onJoin has the word')
-  t.strictSame([raw.url, raw.method, raw.httpVersion, raw.socket, ip, host], [whole.url, whole.method, whole.httpVersion, whole.socket, '127.0.0.1', new URL(url).host])
-  t.equal(headers.upgrade, 'websocket')
-  t.ok(raw instanceof IncomingMessage)
 })
 
 t.test('whoever waits for the end of the upgrade\'s response hears of it when the socket is a member', async t => {

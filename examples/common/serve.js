@@ -1,3 +1,5 @@
+import { connectToRedis } from './redis.js'
+
 /**
  * @typedef {object} Settings
  * @property {string | undefined} [redis] the URL of a Redis that joins the processes; without it, there is only this one
@@ -17,6 +19,8 @@
 export async function serve ({ name, port: usual = 3000, alone = false, create, greet }) {
   const { HOST: host = '127.0.0.1', PORT: port = String(usual), REDIS_URL: redis } = process.env
   try {
+    // Without it, the plugin would go on and try again for ever: right for a service, but here it is a mistake in REDIS_URL.
+    if (!alone && redis !== undefined) (await connectToRedis(redis)).disconnect()
     const app = await create({ redis })
     const address = await app.listen({ host, port: Number(port) })
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())

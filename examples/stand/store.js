@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis'
+import { connectToRedis } from '../common/redis.js'
 
 /**
  * The students of an invented association. What volunteers change is kept apart, so that this list never changes.
@@ -46,7 +46,7 @@ const EVENT = /** @type {const} */ ({ status: 'onsite' })
  * @returns {Promise<Store>}
  */
 export async function openStore (redis) {
-  return redis === undefined ? new StoreInMemory() : await StoreInRedis.open(redis)
+  return redis === undefined ? new StoreInMemory() : new StoreInRedis(await connectToRedis(redis, { commandTimeout: PATIENCE }))
 }
 
 class StoreInMemory {
@@ -89,24 +89,7 @@ class StoreInMemory {
 class StoreInRedis {
   #client
 
-  /** @param {string} url */
-  static async open (url) {
-    const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1, commandTimeout: PATIENCE })
-    // Later on, fastify-rooms is the one who logs that Redis cannot be reached.
-    /** @type {Error | undefined} */
-    let cause
-    client.on('error', error => { cause = error })
-    try {
-      await client.connect()
-    } catch {
-      client.disconnect()
-      const { host, port } = client.options
-      throw Object.assign(new Error(`Redis cannot be reached at ${host}:${port}.`, { cause }), { code: 'REDIS_UNREACHABLE' })
-    }
-    return new StoreInRedis(client)
-  }
-
-  /** @param {Redis} client */
+  /** @param {import('ioredis').Redis} client */
   constructor (client) {
     this.#client = client
   }

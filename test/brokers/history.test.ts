@@ -384,8 +384,9 @@ t.test('the connection is lost again, before it is known what became of a messag
   await until(() => proxy.held > 0)
   for (let i = 0; i < 3; i++) {
     proxy.mode = 'drop-replies' // so the next connection is never prepared
+    const before = proxy.unanswered
     proxy.cut()
-    await new Promise(resolve => setTimeout(resolve, 300))
+    await until(() => proxy.unanswered >= before + 2) // the connection that sends, and the one that hears
   }
   proxy.mode = 'pass'
   proxy.cut()

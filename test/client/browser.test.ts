@@ -142,13 +142,13 @@ t.test('the client in a browser', async t => {
   t.test('tries nothing while the page is offline, and comes back when it is online', async t => {
     const { app, url } = await createApp(t, { route: { history: { size: 100, ttl: 60_000 } } })
     const proxy = await startProxy(t, Number(new URL(url).port))
-    const { page, context } = await open(t, browser, elsewhere, address(proxy.port), [token()])
+    const { page, context } = await open(t, browser, elsewhere, address(proxy.port), [token()], { clock: true })
     await reaches(page, 'connected')
     await context.setOffline(true)
     proxy.cut()
     await reaches(page, 'waiting')
     await app.ws.sendToRoom('cdr', { command: 'UPDATE', data: 1 })
-    await page.evaluate(async () => await new Promise(resolve => setTimeout(resolve, 200))) // longer than any delay of this client
+    await page.clock.runFor(60_000) // far longer than any delay of this client
     t.equal(await page.evaluate(() => client.asked), 1)
     await context.setOffline(false)
     await shows(page, 'recovered', { room: 'cdr' })

@@ -1,8 +1,5 @@
-import { execFile, execFileSync, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -12,6 +9,8 @@ import { until } from '../helpers/app.js'
 import { launchBrowser } from '../helpers/chromium.js'
 import { join, open, refusalOf, status } from '../helpers/client.js'
 import type { Frame } from '../helpers/client.js'
+import { spawnExample, startExample } from '../helpers/example.js'
+import type { Example } from '../helpers/example.js'
 import { HyperionClient } from '../helpers/hyperion.js'
 import { startRedis } from '../helpers/redis.js'
 import { handmadeToken } from '../helpers/token.js'
@@ -22,15 +21,12 @@ declare global {
 }
 
 const run = promisify(execFile)
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Signs the tokens of processes that are to accept each other's. */
 const JWT_SECRET = 'a secret of the tests'
 /** What went wrong inside of pages, in all tests. */
 const faults: string[] = []
 /** What the sockets of pages have received. */
 const recorded = new WeakMap<Page, Frame[]>()
-
-if (!existsSync(new URL('../../dist/index.js', import.meta.url))) execFileSync('npm', ['run', 'build'], { cwd: ROOT })
 
 // A browser and many processes, on a machine that may be slow.
 t.setTimeout(300_000)
@@ -323,37 +319,30 @@ t.test('the stand board', async t => {
 
 t.test('a port that is taken is named, with what to do', async t => {
   const stand = await startStand(t)
-  const second = spawnStand(t, { PORT: stand.port })
+  const second = spawnExample(t, 'stand', { PORT: stand.port })
   t.equal(await second.exited, 1)
   t.match(second.output(), `Port ${stand.port} of 127.0.0.1 is taken.`)
 })
 
-t.test('a Redis that is not there is named, too', async t => {
-  const stand = spawnStand(t, { REDIS_URL: 'redis://:a-password@127.0.0.1:1' })
-  t.equal(await stand.exited, 1)
-  t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
-  t.notMatch(stand.output(), 'a-password')
-})
-
 t.test('several processes need a Redis, and say so', async t => {
-  const stand = spawnStand(t, {}, ['--processes', '2'])
+  const stand = spawnExample(t, 'stand', {}, ['--processes', '2'])
   t.equal(await stand.exited, 1)
   t.match(stand.output(), 'Several processes need a Redis that joins them')
 })
 
 t.test('several processes that cannot start end, and say why', async t => {
-  const stand = spawnStand(t, { REDIS_URL: 'redis://127.0.0.1:1' }, ['--processes', '2'])
+  const stand = spawnExample(t, 'stand', { REDIS_URL: 'redis://127.0.0.1:1' }, ['--processes', '2'])
   t.equal(await stand.exited, 1)
   t.match(stand.output(), 'Redis cannot be reached at 127.0.0.1:1.')
 })
 
 t.test('what cannot be understood on the command line, or of the variables, is named, with what can', async t => {
-  const [unknown, wrong] = [spawnStand(t, {}, ['--proceses', '2']), spawnStand(t, {}, ['--processes', 'two'])]
+  const [unknown, wrong] = [spawnExample(t, 'stand', {}, ['--proceses', '2']), spawnExample(t, 'stand', {}, ['--processes', 'two'])]
   t.equal(await unknown.exited, 1)
   t.match(unknown.output(), 'npm start -- --processes 2')
   t.equal(await wrong.exited, 1)
   t.match(wrong.output(), '--processes must be a number from 1 to 99, and is two.')
-  const endless = spawnStand(t, { TOKEN_LIFETIME: 'for ever' })
+  const endless = spawnExample(t, 'stand', { TOKEN_LIFETIME: 'for ever' })
   t.equal(await endless.exited, 1)
   t.match(endless.output(), 'TOKEN_LIFETIME must be a time such as 20s or 1 hour, and is for ever.')
 })
@@ -539,54 +528,14 @@ t.test('of the package, a page is served what pages need', async t => {
   }
 })
 
-interface Stand {
-  readonly pid: number
-  readonly address: string
-  readonly port: string
+interface Stand extends Example {
   readonly curl: string
-  /** All that it has printed. */
-  output (): string
-  /** Ends the process; resolves with its exit code. */
-  end (signal: NodeJS.Signals): Promise<number | null>
 }
 
 /** The demo as `npm start` runs it, on a free port, and listening. */
 async function startStand (t: Test, env: Record<string, string> = {}, args: string[] = []): Promise<Stand> {
-  const { child, exited, output } = spawnStand(t, { JWT_SECRET, ...env }, args)
-  const lastLine = 'Ctrl+C stops it.'
-  while (!output().includes(lastLine)) {
-    const more = once(child.stdout, 'data').then(() => true)
-    if (await Promise.race([more, exited]) !== true) throw new Error(`the demo ended at once: ${output()}`)
-  }
-  const address = /http:\/\/\S+/.exec(output())?.[0] ?? ''
-  return {
-    pid: child.pid as number,
-    output,
-    address,
-    port: new URL(address).port,
-    curl: /^curl .+$/m.exec(output())?.[0] ?? '',
-    end (signal) {
-      child.kill(signal)
-      return exited
-    }
-  }
-}
-
-function spawnStand (t: Test, env: Record<string, string>, args: string[] = []) {
-  const child = spawn(process.execPath, ['examples/stand/server.js', ...args], {
-    cwd: ROOT,
-    // It runs what was built, and the coverage that counts is that of the sources.
-    env: { PATH: process.env.PATH, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => { output += text })
-  const exited = new Promise<number | null>(resolve => { child.once('close', resolve) })
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exited
-  })
-  return { child, exited, output: () => output }
+  const stand = await startExample(t, 'stand', { JWT_SECRET, ...env }, args)
+  return { ...stand, curl: /^curl .+$/m.exec(stand.output())?.[0] ?? '' }
 }
 
 /** A page of its own, as on a tablet of its own. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../helpers/app.js'
 import { createField, ROOMS, sleep, underLoad } from '../helpers/field.js'
 import { watchForStrays } from '../helpers/strays.js'
 
@@ -7,7 +8,7 @@ const noStrays = watchForStrays(t)
 t.test('Redis is killed and comes back empty: what it lost is told of, and all is well within 1.5 s', async t => {
   const field = await underLoad(t, {}, field => field.fault(async () => {
     await field.redis.kill()
-    await sleep(400)
+    await field.sent(80)
     await field.redis.start()
   }))
   const { kept } = field.holds(t, { lossy: true, resumed: 1_500 })
@@ -17,7 +18,7 @@ t.test('Redis is killed and comes back empty: what it lost is told of, and all i
 t.test('Redis is killed and comes back with its AOF: a room with history has lost nothing', async t => {
   const field = await underLoad(t, { redis: ['--appendonly', 'yes', '--appendfsync', 'always'] }, field => field.fault(async () => {
     await field.redis.kill()
-    await sleep(400)
+    await field.sent(80)
     await field.redis.start()
   }))
   field.holds(t, { resumed: 1_500, epochs: 0 })
@@ -72,7 +73,8 @@ t.test('Redis refuses, for one reason after the other: senders are told, and not
     for (const [begin, end] of errors) {
       await field.fault(async () => {
         await admin.call(begin[0] as string, ...begin.slice(1))
-        await sleep(200)
+        const before = field.claimed('unavailable')
+        await until(() => field.claimed('unavailable') > before)
         await admin.call(end[0] as string, ...end.slice(1))
       })
       await field.flow()

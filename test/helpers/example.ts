@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const LAST_WORDS = 'Ctrl+C stops it.'
 
 export interface Example {
+  readonly pid: number
   /** Of its page. */
   readonly address: string
   /** The same, for WebSockets. */
@@ -21,14 +22,15 @@ export interface Example {
 }
 
 /** One of the examples in a process of its own, as `npm run example:…` runs it, on a free port, and listening. */
-export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<Example> {
-  const { child, exited, output } = spawnExample(t, name, env)
+export async function startExample (t: Test, name: string, env: Record<string, string> = {}, args: string[] = []): Promise<Example> {
+  const { child, exited, output } = spawnExample(t, name, env, args)
   while (!output().includes(LAST_WORDS)) {
     const more = once(child.stdout, 'data').then(() => true)
     if (await Promise.race([more, exited]) !== true) throw new Error(`${name} ended at once: ${output()}`)
   }
   const address = /http:\/\/[\d.:]+/.exec(output())?.[0] as string
   return {
+    pid: child.pid as number,
     address,
     ws: address.replace('http', 'ws'),
     port: new URL(address).port,
@@ -41,9 +43,9 @@ export async function startExample (t: Test, name: string, env: Record<string, s
 }
 
 /** The same, whatever becomes of it. */
-export function spawnExample (t: Test, name: string, env: Record<string, string>) {
+export function spawnExample (t: Test, name: string, env: Record<string, string>, args: string[] = []) {
   if (!existsSync(`${ROOT}dist/index.js`)) execFileSync('npm', ['run', 'build'], { cwd: ROOT })
-  const child = spawn(process.execPath, [`examples/${name}/server.js`], {
+  const child = spawn(process.execPath, [`examples/${name}/server.js`, ...args], {
     cwd: ROOT,
     // It runs what was built, and the coverage that counts is that of the sources.
     env: { PATH: process.env.PATH, PORT: '0', _TAPJS_PROCESSINFO_COVERAGE_: '0', ...env },

@@ -11,6 +11,8 @@ export class FaultProxy {
   target: number
   /** What clients have sent into the black hole. */
   swallowed = ''
+  /** How many connections Redis has answered in vain. */
+  unanswered = 0
   /** What clients have sent and the network has not delivered, though the client may be gone. */
   #held: Array<{ upstream: net.Socket, chunk: Buffer }> = []
 
@@ -21,13 +23,20 @@ export class FaultProxy {
       const link = { client, upstream }
       this.#links.add(link)
       let subscribed = false
+      let unanswered = false
       client.on('data', chunk => {
         subscribed ||= /subscribe/i.test(chunk.toString('latin1'))
         if (this.mode === 'blackhole') this.swallowed += chunk.toString('latin1')
         else if (this.mode === 'hold') this.#held.push({ upstream, chunk })
         else upstream.write(chunk)
       })
-      upstream.on('data', chunk => { if (this.mode === 'pass' || (this.mode === 'deafen' && !subscribed)) client.write(chunk) })
+      upstream.on('data', chunk => {
+        if (this.mode === 'pass' || (this.mode === 'deafen' && !subscribed)) client.write(chunk)
+        else if (!unanswered && !client.destroyed) {
+          unanswered = true
+          this.unanswered++
+        }
+      })
       for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
         one.on('error', () => {})
         one.on('close', () => {
