@@ -41,6 +41,12 @@ export interface ConnectionHost extends OutletHost {
 /** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
 export const GONE = new Error('The client has left.')
 
+/** Who waits for the first frame. */
+interface First {
+  resolve (frame: Buffer | undefined): void
+  reject (reason: Error): void
+}
+
 /** Frames that wait for the verdict on their client. */
 export interface Early {
   readonly frames: Array<{ readonly data: Buffer, readonly isBinary: boolean }>
@@ -71,7 +77,7 @@ export class RoomConnection extends Outlet implements Connection {
   /** When it was last told to look again, in the time of `performance.now()`. */
   resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
-  takeFirst: ((frame: Buffer | undefined) => void) | undefined
+  #first: First | undefined
   /** What came before its client could know that it is in. */
   early: Early | undefined
   /** What it may be sent, where its route says so. */
@@ -167,12 +173,12 @@ export class RoomConnection extends Outlet implements Connection {
   receive (data: Buffer, isBinary: boolean): void {
     this.alive = true
     this.#received++
-    const { takeFirst } = this
-    if (takeFirst === undefined) {
+    const first = this.#first
+    if (first === undefined) {
       this.#host.inbound.frame(this, data, isBinary)
     } else {
-      this.takeFirst = undefined
-      takeFirst(isBinary ? undefined : data)
+      this.#first = undefined
+      first.resolve(isBinary ? undefined : data)
     }
   }
 
@@ -221,7 +227,14 @@ export class RoomConnection extends Outlet implements Connection {
     })
   }
 
+  /** Waits for the first frame, in the turn of the upgrade. @returns undefined where it is binary @throws GONE */
+  first (): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => { this.#first = { resolve, reject } })
+  }
+
   interrupt (reason: Error): void {
+    this.#first?.reject(reason)
+    this.#first = undefined
     for (const reject of this.#interrupts ?? []) reject(reason)
   }
 

@@ -53,7 +53,7 @@ export class Handshakes {
   /** The first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
   async firstFrame (connection: RoomConnection): Promise<FirstFrame> {
     this.#tokens.add(connection)
-    const frame = await connection.until(() => new Promise<Buffer | undefined>(resolve => { connection.takeFirst = resolve }))
+    const frame = await connection.first()
     this.#tokens.delete(connection)
     if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
@@ -74,7 +74,6 @@ export class Handshakes {
   finish (connection: RoomConnection): void {
     this.#tokens.delete(connection)
     this.#hooks.delete(connection)
-    connection.takeFirst = undefined
   }
 
   close (): void {

@@ -102,16 +102,15 @@ export class Sockets implements ConnectionHost {
     let room: string | undefined
     let recovering: unknown
     try {
-      if (route.authenticate === false) {
-        this.handshakes.startHooks(connection)
-      } else if (route.authenticate === 'upgrade') {
-        this.handshakes.startHooks(connection)
-        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, undefined)
-      } else {
-        const { token, recover } = await this.handshakes.firstFrame(connection)
-        this.handshakes.startHooks(connection)
-        recovering = recover
-        await this.#identify(new Session(this.#sessions, route, connection, request, reply), connection, token)
+      let token: string | undefined
+      if (route.authenticate !== false && route.authenticate !== 'upgrade') {
+        ({ token, recover: recovering } = await this.handshakes.firstFrame(connection))
+      }
+      this.handshakes.startHooks(connection)
+      if (route.authenticate !== false) {
+        const session = new Session(this.#sessions, route, connection, request, reply)
+        await session.open(token)
+        this.#admit(session, connection)
       }
 
       const several = route.several ? new Memberships(this.#members, route, connection, request) : undefined
@@ -144,9 +143,8 @@ export class Sockets implements ConnectionHost {
     }
   }
 
-  /** @throws Refusal where the user has too many sockets here */
-  async #identify (session: Session, connection: RoomConnection, token: string | undefined): Promise<void> {
-    await session.open(token)
+  /** @throws GONE, Refusal where the user has too many sockets here */
+  #admit (session: Session, connection: RoomConnection): void {
     if (session.renewable) connection.session = session
     const { userId } = connection
     if (userId === undefined || this.#users === undefined || connection.until(() => this.#users?.add(userId, connection))) return

@@ -129,6 +129,15 @@ t.test('a token of which nobody knows when it was issued counts as older than an
   t.strictSame(await paul.next(), { command: 'HELLO' })
 })
 
+t.test('when a token was issued may have to be looked up', async t => {
+  const { apps: [app] } = await field(t, 1, { route: { issuedAt: async ({ user }) => (user as { iat: number }).iat } })
+  const jeanne = await enter(t, app, 'jeanne')
+  await app.app.ws.disconnectUser('jeanne')
+  t.equal((await jeanne.closed).code, 4410)
+  t.strictSame(await refusalOf(t, app.url, { token: app.token({ sub: 'jeanne', ...at(OLD) }) }), INVALID_TOKEN)
+  await enter(t, app, 'jeanne', NEW)
+})
+
 t.test('a revocation holds for as long as it says, and no longer', async t => {
   const { apps: [app] } = await field(t, 1)
   await app.app.ws.disconnectUser('jeanne', { lifetime: 50 })
