@@ -39,7 +39,7 @@ export class Door {
   readonly #maxToken: number
   /** The connections of upgrades whose users are being found. */
   readonly #checking = new Set<Duplex>()
-  readonly #told = new Map<Refused, (details: object) => void>()
+  readonly #told = new Map<Refused, ReturnType<typeof throttled>>()
 
   /** @param maxToken in bytes */
   constructor (admission: Admission, counters: Counters, log: FastifyBaseLogger, maxToken: number) {
@@ -136,7 +136,8 @@ export class Door {
       tell = throttled(details => this.#log.warn(details, 'upgrade refused'))
       this.#told.set(reason, tell)
     }
-    tell({ reason, origin: request.headers.origin?.slice(0, 256), ip: request.socket === undefined ? undefined : request.ip })
+    // Of a flood, each address would be asked of the kernel.
+    tell(() => ({ reason, origin: request.headers.origin?.slice(0, 256), ip: request.socket === undefined ? undefined : request.ip }))
   }
 }
 

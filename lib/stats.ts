@@ -35,11 +35,14 @@ export class Counters {
   }
 }
 
+/** What is to be said, or where that has to be found out first, how: mostly nobody asks. */
+type Details = object | (() => object)
+
 /**
  * Says a thing at most once per interval, with how often it was left out: what goes wrong for one message or one socket
  * goes wrong for thousands, and a log that drowns helps nobody.
  */
-export function throttled (write: (details: object) => void, ms = 1_000): (details: object) => void {
+export function throttled (write: (details: object) => void, ms = 1_000): (details: Details) => void {
   let next = 0
   let omitted = 0
   return details => {
@@ -49,7 +52,8 @@ export function throttled (write: (details: object) => void, ms = 1_000): (detai
       return
     }
     next = now + ms
-    write(omitted > 0 ? { ...details, omitted } : details)
+    const said = typeof details === 'function' ? (details as () => object)() : details
+    write(omitted > 0 ? { ...said, omitted } : said)
     omitted = 0
   }
 }
