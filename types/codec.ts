@@ -1,4 +1,4 @@
-import type { Message, Position } from './index.js'
+import type { Message, Position } from './message.js'
 
 /**
  * JSON that a stranger has written: its value, or undefined where it is none.

@@ -1,6 +1,8 @@
 import type { FastifyRequest, FastifyTypeProvider, RouteGenericInterface } from 'fastify'
 import type { Codec } from './codec.js'
-import type { Connection, HistoryBounds, Hooks, Message } from './index.js'
+import type { Connection } from './connection.js'
+import type { HistoryBounds, Message } from './message.js'
+import type { Hooks } from './route.js'
 
 /**
  * What a schema says of its type by itself: those of @sinclair/typebox and of zod do. For others, name the type provider
