@@ -135,26 +135,14 @@ export class Membership implements Entrant {
    * @param before is waited for ahead of `onJoin`
    * @throws GONE, or what has been reported
    */
-  arrive (before?: Promise<unknown>): void | Promise<void> {
+  async arrive (before?: Promise<unknown>): Promise<void> {
     const place = this.#place
     this.#place = undefined // it has the snapshot
-    if (place === undefined && before === undefined) return this.#welcome()
-    return this.#prepare(place, before).then(() => this.#welcome())
-  }
-
-  async #prepare (place: Place | undefined, before: Promise<unknown> | undefined): Promise<void> {
     if (place !== undefined) await this.#attempt('snapshot failed', () => this.#show(place))
     if (before !== undefined) await this.connection.until(() => before)
-  }
-
-  #welcome (): void | Promise<void> {
     if (!this.wanted) throw GONE
-    if (this.#route.onJoin === undefined && this.#route.onLeave === undefined) {
-      this.#request = undefined
-      return
-    }
     this.#joining = this.#join()
-    return this.#joining
+    await this.#joining
   }
 
   /**

@@ -134,8 +134,7 @@ export class Sockets implements ConnectionHost {
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
       release(reply)
       this.inbound.takeEarly(connection)
-      const arriving = this.#settle(connection, members)
-      if (arriving !== undefined) await arriving
+      await this.#settle(connection, members)
       // Of a socket that has ended, hooks may still be at work.
       if (several === undefined && route.takers.length === 0 && connection.open) connection.session?.release()
     } catch (error) {
@@ -146,8 +145,9 @@ export class Sockets implements ConnectionHost {
   /** @throws GONE, Refusal where the user has too many sockets here */
   #admit (session: Session, connection: RoomConnection): void {
     if (session.renewable) connection.session = session
+    if (!connection.open) throw GONE
     const { userId } = connection
-    if (userId === undefined || this.#users === undefined || connection.until(() => this.#users?.add(userId, connection))) return
+    if (userId === undefined || this.#users?.add(userId, connection) !== false) return
     this.counters.refuse('user')
     throw new Refusal('overloaded', 'the user has maxConnectionsPerUser sockets')
   }
@@ -187,13 +187,12 @@ export class Sockets implements ConnectionHost {
   }
 
   /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
-  #settle (connection: RoomConnection, members: readonly Membership[]): void | Promise<unknown> {
-    const failed = (error: unknown): void => { if (error !== GONE) connection.end('unavailable') }
-    return each(members, member => {
+  async #settle (connection: RoomConnection, members: readonly Membership[]): Promise<void> {
+    await each(members, async member => {
       try {
-        return member.arrive()?.catch(failed)
+        await member.arrive()
       } catch (error) {
-        failed(error)
+        if (error !== GONE) connection.end('unavailable')
       }
     })
   }

@@ -184,13 +184,9 @@ function essenceOf (raw: IncomingMessage & { originalUrl?: string }): IncomingMe
 /** Fastify keeps the raw request under more than one name: as the stream of a body, too. */
 function replaceRaw (request: FastifyRequest, raw: IncomingMessage): void {
   const own = request as unknown as Record<PropertyKey, unknown>
-  otherNames ??= Object.getOwnPropertySymbols(request).filter(name => own[name] === own.raw)
-  for (const name of otherNames) if (own[name] === own.raw) own[name] = raw
+  for (const name of Object.getOwnPropertySymbols(request)) if (own[name] === own.raw) own[name] = raw
   own.raw = raw
 }
-
-/** Symbols of Fastify's, the same for all requests: they are looked for once. */
-let otherNames: symbol[] | undefined
 
 /** What a check has left on the copy: the user, under whatever name, a tenant, a session. */
 function keep (copy: FastifyRequest, request: FastifyRequest): void {
