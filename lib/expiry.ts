@@ -21,7 +21,6 @@ export class Expiry {
 
   /** Looks after a socket from now on, by its `expiresAt`, or begins anew. */
   add (connection: RoomConnection): void {
-    if (!connection.open) return // nobody would take it out again
     const now = Date.now()
     const { expiresAt } = connection
     if (expiresAt <= now) {

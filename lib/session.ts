@@ -121,12 +121,13 @@ export class Session {
   #renew (identity: Identity, allowed: ReadonlyMap<string, boolean>, id: Id): void {
     const connection = this.#connection
     this.#take(identity)
+    // First of all: whoever ends from here on is taken out again.
+    this.#host.expiry.add(connection)
     for (const [room, may] of allowed) {
       if (may) continue
       if (connection.memberships === undefined) return connection.end('forbidden')
       connection.memberships.putOut(room, 'forbidden')
     }
-    this.#host.expiry.add(connection)
     if (connection.open) connection.say(refreshedFrame(this.#host.expiry.remaining(connection), id))
   }
 
