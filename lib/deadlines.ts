@@ -1,47 +1,77 @@
+const kDue = Symbol('fastify-rooms.due')
+
+/** A place among those that wait. */
+interface Due<T extends object> {
+  readonly item: T & Timed<T>
+  readonly owner: Deadlines<T>
+  /** In the time of `performance.now()`. */
+  readonly at: number
+  previous: Due<T>
+  next: Due<T>
+}
+
+/** Knows its place, so that it is not looked up: a Map would be copied over and over while a crowd passes through it. */
+interface Timed<T extends object> {
+  [kDue]?: Due<T> | undefined
+}
+
 /**
  * Things that must happen within one and the same time: tokens, hooks, confirmations. As the time is the same for
- * all, whoever came first expires first, so one Set in order and one timer serve any number of them.
+ * all, whoever came first expires first, so one ring in order and one timer serve any number of them. Nothing has more
+ * than one deadline at a time.
  */
 export class Deadlines<T extends object> {
   readonly #ms: number
   readonly #expire: (item: T) => void
-  readonly #due = new Map<T, number>()
+  /** Stands between the last one and the first. */
+  readonly #ring: Due<T>
+  #size = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param ms how long each item has, in milliseconds */
   constructor (ms: number, expire: (item: T) => void) {
     this.#ms = ms
     this.#expire = expire
+    const ring = { owner: this } as unknown as Due<T>
+    ring.previous = ring.next = ring
+    this.#ring = ring
   }
 
   get size (): number {
-    return this.#due.size
+    return this.#size
   }
 
   /** Starts the time of an item, or starts it again. */
   add (item: T): void {
-    this.#due.delete(item)
-    this.#due.set(item, performance.now() + this.#ms)
+    const timed = item as T & Timed<T>
+    timed[kDue]?.owner.delete(timed)
+    const { previous: last } = this.#ring
+    const due = { item: timed, owner: this, at: performance.now() + this.#ms, previous: last, next: this.#ring }
+    timed[kDue] = this.#ring.previous = last.next = due
+    this.#size++
     this.#timer ??= this.#arm(this.#ms)
   }
 
-  /** Whether it was still waiting. */
+  /** @returns whether it was still waiting */
   delete (item: T): boolean {
-    return this.#due.delete(item)
+    const { [kDue]: due } = item as Timed<T>
+    if (due?.owner !== this) return false
+    due.item[kDue] = undefined
+    due.previous.next = due.next
+    due.next.previous = due.previous
+    this.#size--
+    return true
   }
 
   /** Everything that waits, now, as if its time were over. */
   expireAll (): void {
-    for (const item of this.#due.keys()) {
-      this.#due.delete(item)
-      this.#expire(item)
-    }
+    while (this.#size > 0) this.#expireFirst()
   }
 
   close (): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#due.clear()
+    while (this.#size > 0) this.delete(this.#ring.next.item)
   }
 
   #arm (ms: number): NodeJS.Timeout {
@@ -51,14 +81,20 @@ export class Deadlines<T extends object> {
   #sweep (): void {
     this.#timer = undefined
     const now = performance.now()
-    for (const [item, due] of this.#due) {
+    while (this.#size > 0) {
+      const { at } = this.#ring.next
       // A timer may fire a fraction of a millisecond early.
-      if (due - now >= 1) {
-        this.#timer = this.#arm(due - now)
+      if (at - now >= 1) {
+        this.#timer = this.#arm(at - now)
         return
       }
-      this.#due.delete(item)
-      this.#expire(item)
+      this.#expireFirst()
     }
+  }
+
+  #expireFirst (): void {
+    const { item } = this.#ring.next
+    this.delete(item)
+    this.#expire(item)
   }
 }
