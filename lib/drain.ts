@@ -49,12 +49,16 @@ async function sendAway (connections: readonly RoomConnection[], ms: number): Pr
   }
 }
 
-/** What a socket had written when its upgrade came, so that an answer is noticed. */
-const kWritten = Symbol('fastify-rooms.written')
-const kUpgraded = Symbol('fastify-rooms.upgraded')
-const kSocket = Symbol('fastify-rooms.socket')
-type UpgradingSocket = Socket & { [kWritten]: number }
-type UpgradingRequest = IncomingMessage & { [kUpgraded]?: true, [kSocket]: Socket }
+/** How far an upgrade has come. On its request, which goes: a socket lives for hours. */
+interface Upgrading {
+  readonly socket: Socket
+  /** What the socket had written when it came, so that an answer is noticed. */
+  readonly written: number
+  done: boolean
+}
+
+const kUpgrading = Symbol('fastify-rooms.upgrading')
+type UpgradingRequest = IncomingMessage & { [kUpgrading]: Upgrading }
 
 /**
  * The raw sockets of upgrades that are under way, or were refused. What Fastify answers before any hook runs, to a bad
@@ -72,19 +76,19 @@ export class Upgrades {
   }
 
   watch (server: HttpServer, websockets: WebSocketServer): void {
-    server.prependListener('upgrade', (request: UpgradingRequest, socket: UpgradingSocket) => {
-      request[kSocket] = socket
-      socket[kWritten] = socket.bytesWritten
+    server.prependListener('upgrade', (request: UpgradingRequest, socket: Socket) => {
+      request[kUpgrading] = { socket, written: socket.bytesWritten, done: false }
     })
-    websockets.on('connection', (_socket, request: UpgradingRequest) => {
-      request[kUpgraded] = true
-      this.#gone(request[kSocket])
+    websockets.on('connection', (_socket, { [kUpgrading]: upgrading }: Partial<UpgradingRequest>) => {
+      if (upgrading === undefined) return // the application has upgraded it, for another server
+      upgrading.done = true
+      this.#gone(upgrading.socket)
     })
-    server.on('upgrade', (request: UpgradingRequest, socket: UpgradingSocket) => {
-      if (request[kUpgraded] === true) return
+    server.on('upgrade', ({ [kUpgrading]: { done, written } }: UpgradingRequest, socket: Socket) => {
+      if (done) return
       // Node has taken its own listener away, and nobody else listens for as long as this socket may live.
       socket.on('error', destroyThis)
-      if (socket.bytesWritten > socket[kWritten]) {
+      if (socket.bytesWritten > written) {
         socket.end(() => socket.destroy())
       } else if (this.#draining) {
         // @fastify/websocket no longer listens by now, or the server is slow to refuse: nobody answers but us.
@@ -119,7 +123,7 @@ export class Upgrades {
 
 /** The connection of an upgrade. The request itself has none where it was injected. */
 export function upgradingSocket (request: IncomingMessage): Socket {
-  return (request as UpgradingRequest)[kSocket]
+  return (request as UpgradingRequest)[kUpgrading].socket
 }
 
 function destroyThis (this: Socket): void {

@@ -1,4 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { createApp, until } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { Client, join } from './helpers/client.js'
@@ -137,6 +141,25 @@ t.test('an upgrade that a hook of the application never lets go on', async t => 
     await closing
     t.ok(stopwatch.stop() < 3_000)
   })
+})
+
+t.test('an upgrade that the application makes by itself, for a server of its own, is let be', async t => {
+  const { app } = await createApp(t)
+  const own = createServer()
+  own.on('upgrade', (request, socket, head) => {
+    app.websocketServer.handleUpgrade(request, socket, head, websocket => {
+      app.websocketServer.emit('connection', websocket, request)
+      websocket.send('welcome')
+    })
+  })
+  own.listen(0, '127.0.0.1')
+  await once(own, 'listening')
+  t.teardown(() => own.close())
+  const client = new WebSocket(`ws://127.0.0.1:${(own.address() as AddressInfo).port}`)
+  const [welcome] = await once(client, 'message')
+  t.equal(String(welcome), 'welcome')
+  client.close()
+  await once(client, 'close')
 })
 
 t.test('a client that leaves with the packet that has its token is not looked at: no hook runs for it', async t => {
