@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateHook, User } from '../types/index.js'
-import { isThenable } from './connection.js'
 import { errors } from './errors.js'
 import type { Cause } from './protocol.js'
+import { isThenable } from './thenable.js'
 
 /** What `authenticate` is by default. `extractToken` comes before cookies and before an `extractToken` of the application. */
 export type DefaultAuthenticate = 'jwt'
 
 export type WithUser = FastifyRequest & {
   user?: User
-  jwtVerify (options?: object): Promise<User>
+  jwtVerify (options: object | undefined, done: (error: unknown, user: User) => void): unknown
   server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
 }
 
@@ -18,11 +18,11 @@ export type WithUser = FastifyRequest & {
  * Lets the application check the token of a first message, as it would check a request that carries the token as a
  * bearer.
  * @returns the user that the check has found
- * @throws what the check refused with; `causeOf` knows what it means
+ * @throws what the check refused with, at once or as a promise; `causeOf` knows what it means
  */
 export function authenticate (
   hook: AuthenticateHook | DefaultAuthenticate, token: string, request: FastifyRequest, reply: FastifyReply
-): Promise<User | null> {
+): User | null | PromiseLike<User | null> {
   return hook === 'jwt' ? verify(request as WithUser, token) : runOn(hook, token, request, reply)
 }
 
@@ -75,16 +75,43 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
  * it makes a new one for each call with options of its own. An application that looks in cookies, or elsewhere, is told
  * where to look. It may also put the user under another name than `user`, and hands it back whatever the name.
  */
-export async function verify (request: WithUser, token: string): Promise<User> {
-  const { headers } = request.raw
-  const { authorization } = headers
-  headers.authorization = `Bearer ${token}`
+export function verify (request: WithUser, token: string): User | PromiseLike<User> {
+  const { raw } = request
+  const { headers } = raw
+  const restore = (): void => { raw.headers = headers }
+  raw.headers = { ...headers, authorization: `Bearer ${token}` }
+  let user: User | PromiseLike<User>
   try {
-    return await (found(request) === token ? request.jwtVerify() : request.jwtVerify({ verify: { extractToken: () => token } }))
-  } finally {
-    if (authorization === undefined) delete headers.authorization
-    else headers.authorization = authorization
+    user = check(request, found(request) === token ? undefined : { verify: { extractToken: () => token } })
+  } catch (error) {
+    restore()
+    throw error
   }
+  if (isThenable(user)) return Promise.resolve(user).finally(restore)
+  restore()
+  return user
+}
+
+/**
+ * Has @fastify/jwt check what the request carries. By its callback, which is called at once where keys are at hand: a promise
+ * would have each of a crowd wait for nothing.
+ * @throws what it refuses with, at once or as a promise
+ */
+export function check (request: WithUser, options?: object): User | PromiseLike<User> {
+  let settle: ((error: unknown, user: User) => void) | undefined
+  let answer: { readonly error: unknown, readonly user: User } | undefined
+  const returned = request.jwtVerify(options, (error, user) => {
+    if (settle === undefined) answer = { error, user }
+    else settle(error, user)
+  })
+  if (answer === undefined) {
+    // An application may have put a check of its own in its place, which knows promises only.
+    return isThenable(returned)
+      ? returned as PromiseLike<User>
+      : new Promise((resolve, reject) => { settle = (error, user) => error ? reject(error) : resolve(user) })
+  }
+  if (answer.error) throw answer.error
+  return answer.user
 }
 
 /** It is asked each time, and not by its options: a hook may have given the request other headers, which come first. */

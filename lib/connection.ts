@@ -17,6 +17,7 @@ import type { Cause } from './protocol.js'
 import type { Serializers } from './serializers.js'
 import type { Session } from './session.js'
 import type { End } from './stats.js'
+import { isThenable } from './thenable.js'
 import { streamOf } from './wire.js'
 
 export interface ConnectionLimits extends OutletLimits {
@@ -72,8 +73,9 @@ export class RoomConnection extends Outlet implements Connection {
   entered = false
   /** Whether the client has shown a sign of life since the last ping. */
   alive = true
-  /** Which turn of the keep-alive wheel is this socket's. */
+  /** Which turn of the keep-alive wheel is this socket's, and where it sits there. */
   slot = -1
+  seat = -1
   /** When it was last told to look again, in the time of `performance.now()`. */
   resyncedAt = -Infinity
   /** Takes the first frame, while it is waited for. */
@@ -94,15 +96,14 @@ export class RoomConnection extends Outlet implements Connection {
   #received = 0
   readonly #openedAt = performance.now()
   #log: FastifyBaseLogger
-  readonly #messages: Bucket
-  readonly #bytes: Bucket
+  /** What its client may still send, from the first frame on for which that is asked: most send none after their token. */
+  #messages: Bucket | undefined
+  #bytes: Bucket | undefined
 
   constructor (socket: WebSocket, log: FastifyBaseLogger, host: ConnectionHost, labelled: boolean, dialect: Dialect | undefined) {
     super(socket, host, labelled, dialect)
     this.#log = log
     this.#host = host
-    this.#messages = new Bucket(host.messageRate)
-    this.#bytes = new Bucket(host.byteRate)
   }
 
   /** Of this connection: with the request's id, and, as soon as they are known, the user and the room. */
@@ -240,6 +241,9 @@ export class RoomConnection extends Outlet implements Connection {
 
   /** Takes one frame off what the client may send, and ends it where that is used up. @returns whether it may go on */
   spend (bytes: number): boolean {
+    const { messageRate, byteRate } = this.#host
+    this.#messages ??= new Bucket(messageRate)
+    this.#bytes ??= new Bucket(byteRate)
     if (this.#messages.spend() && this.#bytes.spend(bytes)) return true
     this.end('rate_limited')
     return false
@@ -255,9 +259,4 @@ export class RoomConnection extends Outlet implements Connection {
     this.interrupt(GONE)
     this.stay?.end()
   }
-}
-
-/** Whether a hook's answer is still to come. */
-export function isThenable<T> (value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

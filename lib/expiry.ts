@@ -21,14 +21,14 @@ export class Expiry {
 
   /** Looks after a socket from now on, by its `expiresAt`, or begins anew. */
   add (connection: RoomConnection): void {
-    const now = Date.now()
     const { expiresAt } = connection
-    if (expiresAt <= now) {
-      connection.end('expired_token')
-      return
-    }
     if (expiresAt === Infinity) {
       this.delete(connection)
+      return
+    }
+    const now = Date.now()
+    if (expiresAt <= now) {
+      connection.end('expired_token')
       return
     }
     // A token that lives no longer than the window would otherwise be asked for again at once, and so would the next.

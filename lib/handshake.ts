@@ -50,10 +50,14 @@ export class Handshakes {
     return this.waiting >= this.#limits.maxWaiting
   }
 
-  /** The first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. */
-  async firstFrame (connection: RoomConnection): Promise<FirstFrame> {
+  /** Waits for the first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. @throws GONE */
+  firstFrame (connection: RoomConnection): Promise<Buffer | undefined> {
     this.#tokens.add(connection)
-    const frame = await connection.first()
+    return connection.first()
+  }
+
+  /** @param frame undefined where it is binary @throws Refusal */
+  read (connection: RoomConnection, frame: Buffer | undefined): FirstFrame {
     this.#tokens.delete(connection)
     if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.

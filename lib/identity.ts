@@ -2,10 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateHook, User } from '../types/index.js'
 import { authenticate } from './authenticate.js'
 import type { DefaultAuthenticate } from './authenticate.js'
-import { isThenable } from './connection.js'
 import type { RoomConnection } from './connection.js'
 import { errors } from './errors.js'
 import type { Route } from './policy.js'
+import { after } from './thenable.js'
 import { userOf } from './upgrade.js'
 
 /** Whose a token is, and from when until when, as the hooks of a route have it. */
@@ -22,19 +22,26 @@ export interface Identity {
  * @param token undefined where the upgrade has said whose it is
  * @param request gets what the hook leaves on it
  * @param reply may be undefined where the check is the default one
- * @throws GONE, what the hooks throw, FST_ROOMS_INVALID_TIME
+ * @throws GONE, what the hooks throw, FST_ROOMS_INVALID_TIME: at once, or as a promise
  */
-export async function identify (route: Route, connection: RoomConnection, token: string | undefined, request: FastifyRequest, reply: FastifyReply | undefined): Promise<Identity> {
-  const found = token === undefined ? userOf(request) : await connection.until(() => authenticate(checkOf(route), token, request, reply as FastifyReply))
+export function identify (
+  route: Route, connection: RoomConnection, token: string | undefined, request: FastifyRequest, reply: FastifyReply | undefined
+): Identity | PromiseLike<Identity> {
+  if (token === undefined) return identityOf(route, connection, userOf(request))
+  return after(connection.until(() => authenticate(checkOf(route), token, request, reply as FastifyReply)), user => identityOf(route, connection, user))
+}
+
+/** One hook after the other, so that none is asked for whom another has refused. */
+function identityOf (route: Route, connection: RoomConnection, found: User | null): Identity | PromiseLike<Identity> {
   const user = found as User
-  // Most hooks have nothing to wait for, and each wait for nothing is a turn of the microtask queue for each socket.
-  const id = connection.until(() => route.userId(user))
-  const userId = isThenable(id) ? await id : id
-  const from = connection.until(() => route.issuedAt({ user }))
-  const issuedAt = seconds('issuedAt', isThenable(from) ? await from : from)
-  const to = connection.until(() => route.expiresAt({ user }))
-  const expiresAt = seconds('expiresAt', isThenable(to) ? await to : to) ?? Infinity
-  return { user: found, userId: userId?.toString(), issuedAt, expiresAt }
+  return after(connection.until(() => route.userId(user)), userId => {
+    return after(connection.until(() => route.issuedAt({ user })), from => {
+      const issuedAt = seconds('issuedAt', from)
+      return after(connection.until(() => route.expiresAt({ user })), to => {
+        return { user: found, userId: userId?.toString(), issuedAt, expiresAt: seconds('expiresAt', to) ?? Infinity }
+      })
+    })
+  })
 }
 
 /** Hooks of an upgrade cannot be called again, but what @fastify/jwt checks there it can check here. */

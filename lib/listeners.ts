@@ -9,8 +9,7 @@ type OwnSocket = WebSocket & { [kConnection]: RoomConnection }
 export function listen (socket: WebSocket, connection: RoomConnection): void {
   (socket as OwnSocket)[kConnection] = connection
   // @fastify/websocket's listener keeps request and reply for as long as the socket lives. If others listen, it stays.
-  const [theirs, ...others] = socket.listeners('error')
-  if (theirs !== undefined && others.length === 0) socket.on('error', onError).off('error', theirs as () => void)
+  if (socket.listenerCount('error') === 1) socket.removeAllListeners('error').on('error', onError)
   socket.on('message', onMessage)
   socket.on('ping', onSign)
   socket.on('pong', onSign)

@@ -11,9 +11,9 @@ import { checkRoomName } from './name.js'
 import { authorize, contractOf, policyOf } from './policy.js'
 import type { Entry, Route } from './policy.js'
 import { labelled, positionOf } from './protocol.js'
-import type { Cause } from './protocol.js'
+import type { Cause, Standing } from './protocol.js'
 import { report } from './report.js'
-import type { Entrant, Joined } from './room.js'
+import type { Entrant } from './room.js'
 import type { RoomTable } from './rooms.js'
 import { SlowReaders } from './slow.js'
 import { Snapshots } from './snapshot.js'
@@ -58,7 +58,7 @@ export class Membership implements Entrant {
   readonly #route: Route
   /** Not for longer than it is needed. */
   #request: FastifyRequest | undefined
-  #announce: ((joined: Joined) => void) | undefined
+  #announce: ((standing: Standing, degraded: boolean) => void) | undefined
   #place: Place | undefined
   #joining: Promise<void> | undefined
   #over = false
@@ -100,10 +100,10 @@ export class Membership implements Entrant {
    * @param recover where the client says that it stood, by the names of rooms
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  enter (recover: unknown, announce: (joined: Joined) => void): void | Promise<void> {
+  enter (recover: unknown, announce: (standing: Standing, degraded: boolean) => void): void | Promise<void> {
     const from = positionOf(recover, this.room)
     const denied = from === undefined ? undefined : this.#denial(from)
-    this.#announce = joined => announce(from === undefined ? joined : answered(joined, denied))
+    this.#announce = from === undefined ? announce : (standing, degraded) => announce(answered(standing, denied), degraded)
     return this.#host.rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)?.catch(error => {
       if (error === GONE && this.connection.open) this.#checkRevoked() // it was taken away while the broker was asked
       throw error
@@ -123,19 +123,26 @@ export class Membership implements Entrant {
     if (this.#revoked) throw new errors.FST_ROOMS_REVOKED()
   }
 
-  announce (joined: Joined): void {
-    this.#announce?.(joined)
+  announce (standing: Standing, degraded: boolean): void {
+    this.#announce?.(standing, degraded)
     this.#announce = undefined
     // Who has all that it missed needs no snapshot.
-    if (joined.recovered !== true && policyOf(this.#route, this.contract, 'snapshot') !== undefined) this.#place = this.connection.hold(this.room)
+    if (standing.recovered !== true && policyOf(this.#route, this.contract, 'snapshot') !== undefined) this.#place = this.connection.hold(this.room)
   }
 
   /**
    * What comes of being in: the snapshot, and `onJoin`.
    * @param before is waited for ahead of `onJoin`
-   * @throws GONE, or what has been reported
+   * @returns undefined where the route has nothing of that. Rejects with GONE, or with what has been reported
    */
-  async arrive (before?: Promise<unknown>): Promise<void> {
+  arrive (before?: Promise<unknown>): void | Promise<void> {
+    const { onJoin, onLeave } = this.#route
+    const nothing = before === undefined && this.#place === undefined && onJoin === undefined && onLeave === undefined
+    if (!nothing || !this.wanted) return this.#arrive(before)
+    this.#request = undefined
+  }
+
+  async #arrive (before: Promise<unknown> | undefined): Promise<void> {
     const place = this.#place
     this.#place = undefined // it has the snapshot
     if (place !== undefined) await this.#attempt('snapshot failed', () => this.#show(place))
@@ -198,9 +205,9 @@ export class Membership implements Entrant {
 }
 
 /** A client that asks for what it missed is always told whether it gets that. */
-function answered (joined: Joined, denied: string | undefined): Joined {
-  if (joined.recovered !== undefined) return joined
-  return { ...joined, recovered: false, reason: denied ?? 'no_history' }
+function answered (standing: Standing, denied: string | undefined): Standing {
+  if (standing.recovered !== undefined) return standing
+  return { ...standing, recovered: false, reason: denied ?? 'no_history' }
 }
 
 /** What an error means that kept a socket out of a room. */

@@ -100,7 +100,7 @@ export class Memberships {
     const { room } = membership
     try {
       await this.#host.hooks.run(() => membership.authorize())
-      await membership.enter(recover === undefined ? undefined : { [room]: recover }, ({ degraded, ...standing }) => {
+      await membership.enter(recover === undefined ? undefined : { [room]: recover }, (standing, degraded) => {
         this.#connection.write(joinedFrame(room, standing, degraded))
       })
     } catch (error) {

@@ -46,14 +46,17 @@ export interface Standing extends Partial<Position> {
   readonly reason?: string
 }
 
+/** By the names of rooms. */
+export type Standings = Iterable<readonly [room: string, Standing]>
+
 /**
  * The first frame of a member. Not by `statusFrame`: an object that has a room's name for a key is a class of its own
  * to V8.
  */
-export function connectedFrame (connection: string, keepAlive: number, rooms: ReadonlyMap<string, Standing>, degraded: boolean): string {
-  const standings: string[] = []
-  for (const [room, standing] of rooms) standings.push(standingIn(room, standing))
-  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${standings.join()}}${degraded ? DEGRADED : ''}}}`
+export function connectedFrame (connection: string, keepAlive: number, rooms: Standings, degraded: boolean): string {
+  let standings = ''
+  for (const [room, standing] of rooms) standings += `${standings && ','}${standingIn(room, standing)}`
+  return `{"command":"WSStatus","data":{"status":"connected","connection":"${connection}","keepAlive":${keepAlive},"rooms":{${standings}}${degraded ? DEGRADED : ''}}}`
 }
 
 /** A socket of several rooms is in one more. */

@@ -37,19 +37,13 @@ export interface RoomHost {
   warnBroker (details: object): void
 }
 
-/** What a new member must be told. */
-export interface Joined extends Standing {
-  /** Whether the broker did not confirm in time. */
-  readonly degraded: boolean
-}
-
 /** Who wants to be a member. */
 export interface Entrant {
   readonly connection: RoomConnection
   /** Whether it still does. */
   readonly wanted: boolean
-  /** It is one, from this very turn on. */
-  announce (joined: Joined): void
+  /** It is one, from this very turn on. @param degraded whether the broker did not confirm in time */
+  announce (standing: Standing, degraded: boolean): void
 }
 
 /** Where a member of a room without history stands. */
@@ -126,7 +120,7 @@ export class Room {
     connection.rooms.add(this.address.room)
     this.#host.changed(this)
     const { standing, missed } = this.history?.resume(from) ?? ANYWHERE
-    entrant.announce({ degraded: !live, ...standing })
+    entrant.announce(standing, !live)
     if (missed.length > 0) connection.replay(missed)
   }
 

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws'
 import type { Rate } from './bucket.js'
 import { CommandHost, Commands } from './commands.js'
 import type { CommandLimits } from './commands.js'
-import { GONE, isThenable, RoomConnection } from './connection.js'
+import { GONE, RoomConnection } from './connection.js'
 import type { ConnectionHost, ConnectionLimits } from './connection.js'
 import { Crowd } from './crowd.js'
 import { evict } from './eviction.js'
@@ -20,7 +20,7 @@ import { Memberships } from './memberships.js'
 import type { Route } from './policy.js'
 import { BURST_SECONDS } from './options.js'
 import { connectedFrame } from './protocol.js'
-import type { Standing } from './protocol.js'
+import type { Standing, Standings } from './protocol.js'
 import { report } from './report.js'
 import type { Revocation } from './revocation.js'
 import type { RoomTable } from './rooms.js'
@@ -29,6 +29,7 @@ import { Session } from './session.js'
 import type { SessionHost } from './session.js'
 import { throttled } from './stats.js'
 import type { Counters, End } from './stats.js'
+import { isThenable } from './thenable.js'
 
 export interface SocketSettings extends ConnectionLimits, HandshakeLimits, MembershipLimits, CommandLimits {
   keepAlive: number
@@ -94,22 +95,29 @@ export class Sockets implements ConnectionHost {
     this.connections.add(connection)
     if (this.#members.draining) connection.end('restarting')
     else if (this.handshakes.full) connection.end('overloaded')
-    else this.#enter(route, connection, request, reply)
+    else this.#enter(route, connection, request, this.#sessionOf(route, connection, request, reply))
+  }
+
+  /** None where nobody has to say who it is. The reply is kept only for hooks, since thousands may wait for their tokens. */
+  #sessionOf (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Session | undefined {
+    if (typeof route.authenticate !== 'function') release(reply)
+    return route.authenticate === false ? undefined : new Session(this.#sessions, route, connection, request, reply)
   }
 
   /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
-  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, session: Session | undefined): Promise<void> {
     let room: string | undefined
     let recovering: unknown
     try {
       let token: string | undefined
       if (route.authenticate !== false && route.authenticate !== 'upgrade') {
-        ({ token, recover: recovering } = await this.handshakes.firstFrame(connection))
+        const frame = await this.handshakes.firstFrame(connection);
+        ({ token, recover: recovering } = this.handshakes.read(connection, frame))
       }
       this.handshakes.startHooks(connection)
-      if (route.authenticate !== false) {
-        const session = new Session(this.#sessions, route, connection, request, reply)
-        await session.open(token)
+      if (session !== undefined) {
+        const opening = session.open(token)
+        if (opening !== undefined) await opening
         this.#admit(session, connection)
       }
 
@@ -132,9 +140,10 @@ export class Sockets implements ConnectionHost {
       const entering = this.#letIn(connection, members, recovering)
       if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
-      release(reply)
+      session?.releaseReply()
       this.inbound.takeEarly(connection)
-      await this.#settle(connection, members)
+      const settling = this.#settle(connection, members)
+      if (settling !== undefined) await settling
       // Of a socket that has ended, hooks may still be at work.
       if (several === undefined && route.takers.length === 0 && connection.open) connection.session?.release()
     } catch (error) {
@@ -154,25 +163,25 @@ export class Sockets implements ConnectionHost {
 
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
   #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): void | Promise<unknown> {
-    const place = members.length === 1 ? undefined : connection.hold(undefined)
+    const [only] = members
+    if (only === undefined) return this.#announce(connection, [], false)
+    if (members.length === 1) return only.enter(recovering, (standing, degraded) => this.#announce(connection, [[only.room, standing]], degraded))
+
+    const place = connection.hold(undefined)
     const rooms = new Map<string, Standing>()
     let anyDegraded = false
-    const announce = (): void => {
+    return each(members, member => member.enter(recovering, (standing, degraded) => {
+      rooms.set(member.room, standing)
+      anyDegraded ||= degraded
       if (rooms.size < members.length) return
       for (const room of rooms.keys()) if (!connection.rooms.has(room)) rooms.delete(room) // it was taken away meanwhile
       this.#announce(connection, rooms, anyDegraded)
-      if (place !== undefined) connection.settle(place)
-    }
-    if (members.length === 0) return announce()
-    return each(members, member => member.enter(recovering, ({ degraded, ...standing }) => {
-      rooms.set(member.room, standing)
-      anyDegraded ||= degraded
-      announce()
+      connection.settle(place)
     }))
   }
 
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, rooms: ReadonlyMap<string, Standing>, degraded: boolean): void {
+  #announce (connection: RoomConnection, rooms: Standings, degraded: boolean): void {
     this.#expiry.add(connection)
     if (!connection.open) return
     this.#keepAlive.add(connection)
@@ -187,14 +196,10 @@ export class Sockets implements ConnectionHost {
   }
 
   /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
-  async #settle (connection: RoomConnection, members: readonly Membership[]): Promise<void> {
-    await each(members, async member => {
-      try {
-        await member.arrive()
-      } catch (error) {
-        if (error !== GONE) connection.end('unavailable')
-      }
-    })
+  #settle (connection: RoomConnection, members: readonly Membership[]): void | Promise<unknown> {
+    return each(members, member => member.arrive()?.catch(error => {
+      if (error !== GONE) connection.end('unavailable')
+    }))
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */

@@ -8,11 +8,13 @@ import { errors } from './errors.js'
 import type { Expiry } from './expiry.js'
 import { identify } from './identity.js'
 import type { Identity } from './identity.js'
+import { release } from './listeners.js'
 import { authorize, contractOf } from './policy.js'
 import type { Route } from './policy.js'
 import { errorFrame, refreshedFrame } from './protocol.js'
 import { report } from './report.js'
 import type { Revocations } from './revocations.js'
+import { after } from './thenable.js'
 
 /** What all sessions of an application share. */
 export interface SessionHost {
@@ -49,14 +51,21 @@ export class Session {
 
   /**
    * The token that the socket has come with; undefined where the upgrade has said whose it is.
-   * @throws GONE, what the hooks throw, FST_ROOMS_OLD_TOKEN
+   * @throws GONE, what the hooks throw, FST_ROOMS_OLD_TOKEN: at once, or as a promise
    */
-  async open (token: string | undefined): Promise<void> {
-    const identity = await identify(this.#route, this.#connection, token, this.#request, this.#reply)
-    const { ready } = this.#host.revocations
-    if (ready !== true) await this.#connection.until(() => ready)
-    this.#take(identity)
-    if (this.#host.revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
+  open (token: string | undefined): void | PromiseLike<void> {
+    const { revocations } = this.#host
+    return after(identify(this.#route, this.#connection, token, this.#request, this.#reply), identity => {
+      return after(this.#connection.until(() => revocations.ready), () => {
+        this.#take(identity)
+        if (revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
+      })
+    })
+  }
+
+  /** A hook has had the reply that it may have needed: from now on, it stands for others only. */
+  releaseReply (): void {
+    if (this.#reply !== undefined) release(this.#reply)
   }
 
   /**
@@ -177,9 +186,9 @@ function cloneOf<T extends object> (original: T): T {
 /** What a check may look at of a request whose upgrade is long over. */
 function essenceOf (raw: IncomingMessage & { originalUrl?: string }): IncomingMessage {
   const { headers, method, url, httpVersion, socket, originalUrl } = raw
-  const essence = Object.assign(Object.create(IncomingMessage.prototype), { headers, method, url, httpVersion, socket })
-  if (originalUrl !== undefined) essence.originalUrl = originalUrl // Fastify's, where it rewrites URLs
-  return essence
+  const essence = { __proto__: IncomingMessage.prototype, headers, method, url, httpVersion, socket } as object
+  if (originalUrl !== undefined) Object.assign(essence, { originalUrl }) // Fastify's, where it rewrites URLs
+  return essence as IncomingMessage
 }
 
 /** Fastify keeps the raw request under more than one name: as the stream of a body, too. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { User } from '../types/index.js'
-import { verify } from './authenticate.js'
+import { check, verify } from './authenticate.js'
 import type { WithUser } from './authenticate.js'
 import { errors } from './errors.js'
 
@@ -46,7 +46,7 @@ export async function findUser (request: FastifyRequest): Promise<void> {
   if (user !== undefined && user !== null) upgrade.user = user
   else if (jwtVerify === undefined) throw new errors.FST_ROOMS_INVALID_TOKEN()
   // The token that the client has named is meant, also where the application looks in cookies.
-  else upgrade.user = await (bearer === undefined ? (request as UpgradeRequest).jwtVerify() : verify(request as UpgradeRequest, bearer))
+  else upgrade.user = await (bearer === undefined ? check(request as UpgradeRequest) : verify(request as UpgradeRequest, bearer))
 }
 
 export function userOf (request: FastifyRequest): User | null {

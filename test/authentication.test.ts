@@ -116,6 +116,34 @@ t.test('a good token is enough, however @fastify/jwt finds those of requests', a
   }
 })
 
+t.test('a key that has to be fetched is waited for', async t => {
+  const room = await createApp(t, { jwt: { secret: async () => await new Promise(resolve => setImmediate(resolve, 'a secret of the tests')) } })
+  const member = await join(t, room.url, (await createApp(t)).token())
+  t.strictSame(await refusalOf(t, room.url, { token: handmadeToken(HS256, { sub: 'x', iat: now() }, 'another secret') }), INVALID_TOKEN)
+  await onlySees(t, room, member)
+})
+
+t.test('an application may have a `jwtVerify` of its own, which knows promises only', async t => {
+  const checked: unknown[] = []
+  const room = await createApp(t, {
+    jwt: { namespace: 'web', jwtVerify: 'webVerify', jwtSign: 'webSign' },
+    before: async app => {
+      app.decorateRequest('jwtVerify', async function (this: FastifyRequest) {
+        const { authorization } = this.headers
+        await new Promise(resolve => setImmediate(resolve))
+        checked.push(this.headers.authorization)
+        if (authorization !== 'Bearer good') throw Object.assign(new Error('no'), { statusCode: 401 })
+        return { sub: 'jeanne' }
+      } as never)
+      return {}
+    }
+  })
+  const member = await join(t, room.url, 'good')
+  t.strictSame(await refusalOf(t, room.url, { token: 'bad' }), INVALID_TOKEN)
+  t.strictSame(checked, ['Bearer good', 'Bearer bad'], 'the token is there for as long as the check takes')
+  await onlySees(t, room, member)
+})
+
 t.test('a token stands in the headers only while it is checked', async t => {
   const during: unknown[] = []
   const after: unknown[] = []
