@@ -3,6 +3,7 @@ import { Backlog, Place } from './backlog.js'
 import { Batch } from './batch.js'
 import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
+import { PING_FRAME } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters, End } from './stats.js'
 import { frame, sizeOf, streamOf } from './wire.js'
@@ -88,6 +89,18 @@ export abstract class Outlet {
   say (frame: string): void {
     const text = inDialect(this.dialect, frame)
     if (text !== undefined) this.write(text)
+  }
+
+  /**
+   * Asks for a sign of life, in one write. Both kinds: browsers answer the protocol's ping by themselves but hide it from the
+   * page, which needs to see one.
+   */
+  ping (): void {
+    const stream = streamOf(this.socket)
+    stream?.cork()
+    this.socket.ping()
+    this.say(PING_FRAME)
+    stream?.uncork()
   }
 
   /** The messages of a room. @returns how many the socket took */

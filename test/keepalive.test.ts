@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { createApp, until } from './helpers/app.js'
 import { join, open } from './helpers/client.js'
@@ -38,19 +39,20 @@ t.test('an interval of any length costs little', async t => {
 
 t.test('pings are spread over the interval: members who came together are not pinged together', async t => {
   const { app, url, token } = await createApp(t, { rooms: QUICK })
-  await Promise.all([1, 2, 3, 4].map(() => join(t, url, token())))
-  // As they are sent: where this process is kept waiting, several may arrive in the same moment.
-  const times: number[] = []
-  for (const socket of app.websocketServer.clients) {
-    const { ping } = socket
-    socket.ping = (...args: unknown[]) => {
-      times.push(performance.now())
-      ping.apply(socket, args as [])
-    }
-  }
+  await Promise.all([join(t, url, token()), join(t, url, token())])
+  const times = pingsOf(app)
   await until(() => times.length >= 4)
   const gaps = times.slice(1).map((time, i) => time - (times[i] as number))
   t.ok(gaps.every(gap => gap > 30), `a tick of 100 ms between two, give or take: ${gaps.map(Math.round)}`)
+})
+
+t.test('who has just come is not pinged for half an interval', async t => {
+  const { app, url, token } = await createApp(t, { rooms: QUICK })
+  const start = performance.now()
+  await Promise.all(Array.from({ length: 9 }, () => join(t, url, token())))
+  const times = pingsOf(app)
+  await until(() => times.length >= 9)
+  t.ok(times.every(time => time - start >= 200), `${times.map(time => Math.round(time - start))}`)
 })
 
 t.test('a member that shows no sign of life is ended, and the others are not', async t => {
@@ -89,3 +91,16 @@ t.test('a client’s own protocol ping is a sign of life too', async t => {
   }
   t.equal(client.socket.readyState, client.socket.OPEN)
 })
+
+/** When the server pings its sockets, as it happens: where this process is kept waiting, several may arrive in the same moment. */
+function pingsOf (app: FastifyInstance): number[] {
+  const times: number[] = []
+  for (const socket of app.websocketServer.clients) {
+    const { ping } = socket
+    socket.ping = (...args: unknown[]) => {
+      times.push(performance.now())
+      ping.apply(socket, args as [])
+    }
+  }
+  return times
+}
