@@ -10,7 +10,7 @@ export type DefaultAuthenticate = 'jwt'
 
 export type WithUser = FastifyRequest & {
   user?: User
-  jwtVerify (options: object | undefined, done: (error: unknown, user: User) => void): unknown
+  jwtVerify (options?: object, done?: (error: unknown, user: User) => void): unknown
   server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
 }
 
@@ -76,10 +76,13 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
  * where to look. It may also put the user under another name than `user`, and hands it back whatever the name.
  */
 export function verify (request: WithUser, token: string): User | PromiseLike<User> {
-  const { raw } = request
-  const { headers } = raw
-  const restore = (): void => { raw.headers = headers }
-  raw.headers = { ...headers, authorization: `Bearer ${token}` }
+  const { headers } = request.raw
+  const { authorization } = headers
+  const restore = (): void => {
+    if (authorization === undefined) delete headers.authorization
+    else headers.authorization = authorization
+  }
+  headers.authorization = `Bearer ${token}`
   let user: User | PromiseLike<User>
   try {
     user = check(request, found(request) === token ? undefined : { verify: { extractToken: () => token } })
@@ -94,22 +97,20 @@ export function verify (request: WithUser, token: string): User | PromiseLike<Us
 
 /**
  * Has @fastify/jwt check what the request carries. By its callback, which is called at once where keys are at hand: a promise
- * would have each of a crowd wait for nothing.
+ * would have each of a crowd wait for nothing. Only its own function gets one: another in its place may hand it on, and have
+ * more to say when it has been called.
  * @throws what it refuses with, at once or as a promise
  */
 export function check (request: WithUser, options?: object): User | PromiseLike<User> {
+  const { name, length } = request.jwtVerify
+  if (name !== 'requestVerify' || length !== 2) return request.jwtVerify(options) as User | PromiseLike<User>
   let settle: ((error: unknown, user: User) => void) | undefined
   let answer: { readonly error: unknown, readonly user: User } | undefined
-  const returned = request.jwtVerify(options, (error, user) => {
+  request.jwtVerify(options, (error, user) => {
     if (settle === undefined) answer = { error, user }
     else settle(error, user)
   })
-  if (answer === undefined) {
-    // An application may have put a check of its own in its place, which knows promises only.
-    return isThenable(returned)
-      ? returned as PromiseLike<User>
-      : new Promise((resolve, reject) => { settle = (error, user) => error ? reject(error) : resolve(user) })
-  }
+  if (answer === undefined) return new Promise((resolve, reject) => { settle = (error, user) => error ? reject(error) : resolve(user) })
   if (answer.error) throw answer.error
   return answer.user
 }

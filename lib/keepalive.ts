@@ -61,12 +61,8 @@ export class KeepAlive {
     })
   }
 
-  /** From the last to the first, whose seats nobody is given who leaves meanwhile. */
+  /** Of a copy: one visit may be the end of several. */
   #each (number: number, visit: (connection: RoomConnection) => void): void {
-    const slot = this.#slots[number] as RoomConnection[]
-    for (let seat = slot.length - 1; seat >= 0; seat--) {
-      const connection = slot[seat]
-      if (connection !== undefined) visit(connection) // one visit may be the end of several
-    }
+    for (const connection of [...this.#slots[number] as RoomConnection[]]) if (connection.slot === number) visit(connection)
   }
 }

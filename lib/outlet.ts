@@ -96,6 +96,7 @@ export abstract class Outlet {
    * page, which needs to see one.
    */
   ping (): void {
+    this.#host.flush() // or what rooms have for this turn would find bytes ahead of it, as if the client did not read
     const stream = streamOf(this.socket)
     stream?.cork()
     this.socket.ping()

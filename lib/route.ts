@@ -95,17 +95,11 @@ export class Sockets implements ConnectionHost {
     this.connections.add(connection)
     if (this.#members.draining) connection.end('restarting')
     else if (this.handshakes.full) connection.end('overloaded')
-    else this.#enter(route, connection, request, this.#sessionOf(route, connection, request, reply))
-  }
-
-  /** None where nobody has to say who it is. The reply is kept only for hooks, since thousands may wait for their tokens. */
-  #sessionOf (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Session | undefined {
-    if (typeof route.authenticate !== 'function') release(reply)
-    return route.authenticate === false ? undefined : new Session(this.#sessions, route, connection, request, reply)
+    else this.#enter(route, connection, request, reply)
   }
 
   /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
-  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, session: Session | undefined): Promise<void> {
+  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     let room: string | undefined
     let recovering: unknown
     try {
@@ -115,9 +109,9 @@ export class Sockets implements ConnectionHost {
         ({ token, recover: recovering } = this.handshakes.read(connection, frame))
       }
       this.handshakes.startHooks(connection)
-      if (session !== undefined) {
-        const opening = session.open(token)
-        if (opening !== undefined) await opening
+      if (route.authenticate !== false) {
+        const session = new Session(this.#sessions, route, connection, request, reply)
+        await session.open(token)
         this.#admit(session, connection)
       }
 
@@ -140,7 +134,7 @@ export class Sockets implements ConnectionHost {
       const entering = this.#letIn(connection, members, recovering)
       if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
-      session?.releaseReply()
+      release(reply)
       this.inbound.takeEarly(connection)
       const settling = this.#settle(connection, members)
       if (settling !== undefined) await settling

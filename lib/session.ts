@@ -8,7 +8,6 @@ import { errors } from './errors.js'
 import type { Expiry } from './expiry.js'
 import { identify } from './identity.js'
 import type { Identity } from './identity.js'
-import { release } from './listeners.js'
 import { authorize, contractOf } from './policy.js'
 import type { Route } from './policy.js'
 import { errorFrame, refreshedFrame } from './protocol.js'
@@ -61,11 +60,6 @@ export class Session {
         if (revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
       })
     })
-  }
-
-  /** A hook has had the reply that it may have needed: from now on, it stands for others only. */
-  releaseReply (): void {
-    if (this.#reply !== undefined) release(this.#reply)
   }
 
   /**

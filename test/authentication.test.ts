@@ -144,6 +144,53 @@ t.test('an application may have a `jwtVerify` of its own, which knows promises o
   await onlySees(t, room, member)
 })
 
+t.test('a `jwtVerify` that wraps that of @fastify/jwt has the last word, though it hands on whatever it is given', async t => {
+  for (const jwt of [{}, { secret: async () => await new Promise(resolve => setImmediate(resolve, 'a secret of the tests')) }]) {
+    const room = await createApp(t, {
+      jwt: { ...jwt, namespace: 'web', jwtVerify: 'plainVerify', jwtSign: 'plainSign' },
+      before: async app => {
+        app.decorateRequest('jwtVerify', async function (this: FastifyRequest & { plainVerify (...given: unknown[]): Promise<{ sub: string }> }, ...given: unknown[]) {
+          const user = await this.plainVerify(...given)
+          if (user.sub === 'banned') throw Object.assign(new Error('no'), { statusCode: 401 })
+          return user
+        } as never)
+        return {}
+      }
+    })
+    const tokenOf = (sub: string, secret?: string): string => handmadeToken(HS256, { sub, iat: now() }, secret)
+    const member = await join(t, room.url, tokenOf('jeanne'))
+    t.strictSame(await refusalOf(t, room.url, { token: tokenOf('banned') }), INVALID_TOKEN)
+    t.strictSame(await refusalOf(t, room.url, { token: tokenOf('jeanne', 'another secret') }), INVALID_TOKEN)
+    await onlySees(t, room, member)
+  }
+})
+
+t.test('an application may have a `jwtVerify` of its own, which answers at once', async t => {
+  const room = await createApp(t, {
+    jwt: { namespace: 'web', jwtVerify: 'webVerify', jwtSign: 'webSign' },
+    before: async app => {
+      app.decorateRequest('jwtVerify', function (this: FastifyRequest) {
+        if (this.headers.authorization !== 'Bearer good') throw Object.assign(new Error('no'), { statusCode: 401 })
+        return { sub: 'jeanne' }
+      } as never)
+      return {}
+    }
+  })
+  const member = await join(t, room.url, 'good')
+  t.strictSame(await refusalOf(t, room.url, { token: 'bad' }), INVALID_TOKEN)
+  await onlySees(t, room, member)
+})
+
+t.test('what a check of the application writes to the headers stays, and the token does not', async t => {
+  const seen: unknown[] = []
+  const { url, token } = await createApp(t, {
+    jwt: { trusted: (request: FastifyRequest) => { request.headers['x-tenant'] = 'north'; return true } },
+    route: { authorize: ({ request: { headers } }) => seen.push(headers['x-tenant'], headers.authorization) > 0 }
+  })
+  await join(t, url, token())
+  t.strictSame(seen, ['north', undefined])
+})
+
 t.test('a token stands in the headers only while it is checked', async t => {
   const during: unknown[] = []
   const after: unknown[] = []

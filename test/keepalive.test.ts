@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { defineRoom } from '../index.js'
+import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import { join, open } from './helpers/client.js'
 
@@ -44,6 +46,52 @@ t.test('pings are spread over the interval: members who came together are not pi
   await until(() => times.length >= 4)
   const gaps = times.slice(1).map((time, i) => time - (times[i] as number))
   t.ok(gaps.every(gap => gap > 30), `a tick of 100 ms between two, give or take: ${gaps.map(Math.round)}`)
+})
+
+t.test('nobody is pinged twice in one turn, nor left out, where another of the turn ends meanwhile', async t => {
+  const connections: Connection[] = []
+  const { app, url, token } = await createApp(t, { rooms: QUICK, route: { onJoin: ({ connection }) => { connections.push(connection) } } })
+  for (let i = 0; i < 8; i++) await join(t, url, token())
+  const order: number[] = []
+  ;[...app.websocketServer.clients].forEach((socket, number) => {
+    const { ping } = socket
+    socket.ping = (...args: unknown[]) => {
+      // The first one of a turn ends another one of it: every second one is in the same.
+      if (order.length === 0) connections[(number + 4) % 8]?.close()
+      order.push(number)
+      ping.apply(socket, args as [])
+    }
+  })
+  await until(() => order.length >= 14)
+  t.equal(new Set(order.slice(0, 7)).size, 7, String(order))
+  t.strictSame(order.slice(0, 7).sort(), order.slice(7, 14).sort())
+})
+
+t.test('who is pinged is not taken for one that does not read: what goes out in the same turn comes, be it volatile', async t => {
+  const room = defineRoom('desk', { messages: { LEFT: {} }, commands: { WORK: {} } })
+  const { app, url, token } = await createApp(t, {
+    rooms: { keepAlive: 1_000, pongTimeout: 250 }, // four turns, and a pong is due by the next
+    setup: app => {
+      app.get('/desk', { websocket: true }, app.manageWebsocket(room, {
+        commands: {
+          WORK: async ({ signal }) => await new Promise<void>(resolve => signal.addEventListener('abort', () => {
+            app.ws.sendToRoom('desk', { command: 'LEFT', data: null }, { volatile: true })
+            resolve()
+          }))
+        }
+      }))
+    }
+  })
+  const desk = url.replace('/cdr/users/ws', '/desk')
+  const members = []
+  for (let i = 0; i < 9; i++) members.push(await join(t, desk, token()))
+  const silent = await open(t, desk, { autoPong: false })
+  silent.send({ token: token() })
+  await silent.next('WSStatus')
+  silent.send({ command: 'WORK', id: 1 })
+  await silent.closed // in a turn in which others are pinged
+  for (const member of members) t.match(await member.next('LEFT'), { command: 'LEFT' })
+  t.match(app.ws.stats(), { members: 9 })
 })
 
 t.test('who has just come is not pinged for half an interval', async t => {
