@@ -13,7 +13,7 @@ import type { HandshakeLimits } from './handshake.js'
 import { Inbound } from './inbound.js'
 import type { ParseUntrusted } from './json.js'
 import { KeepAlive } from './keepalive.js'
-import { listen, release } from './listeners.js'
+import { listen } from './listeners.js'
 import { causeAtDoor, Membership, MembershipHost } from './membership.js'
 import type { MembershipLimits } from './membership.js'
 import { Memberships } from './memberships.js'
@@ -95,14 +95,16 @@ export class Sockets implements ConnectionHost {
     this.connections.add(connection)
     if (this.#members.draining) connection.end('restarting')
     else if (this.handshakes.full) connection.end('overloaded')
-    else this.#enter(route, connection, request, reply)
+    else this.#enter(route, connection, request, new Session(this.#sessions, route, connection, request, reply))
   }
 
   /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
-  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, session: Session): Promise<void> {
     let room: string | undefined
     let recovering: unknown
     try {
+      // Thousands may wait for their tokens, and what hooks do not need need not wait with them.
+      if (typeof route.authenticate !== 'function') session.releaseReply()
       let token: string | undefined
       if (route.authenticate !== false && route.authenticate !== 'upgrade') {
         const frame = await this.handshakes.firstFrame(connection);
@@ -110,7 +112,6 @@ export class Sockets implements ConnectionHost {
       }
       this.handshakes.startHooks(connection)
       if (route.authenticate !== false) {
-        const session = new Session(this.#sessions, route, connection, request, reply)
         await session.open(token)
         this.#admit(session, connection)
       }
@@ -134,7 +135,7 @@ export class Sockets implements ConnectionHost {
       const entering = this.#letIn(connection, members, recovering)
       if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
-      release(reply)
+      if (typeof route.authenticate === 'function') session.releaseReply()
       this.inbound.takeEarly(connection)
       const settling = this.#settle(connection, members)
       if (settling !== undefined) await settling

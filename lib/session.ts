@@ -8,6 +8,7 @@ import { errors } from './errors.js'
 import type { Expiry } from './expiry.js'
 import { identify } from './identity.js'
 import type { Identity } from './identity.js'
+import { release } from './listeners.js'
 import { authorize, contractOf } from './policy.js'
 import type { Route } from './policy.js'
 import { errorFrame, refreshedFrame } from './protocol.js'
@@ -31,8 +32,8 @@ export class Session {
   readonly #route: Route
   readonly #connection: RoomConnection
   #request: FastifyRequest
-  /** Only where hooks of the application's need one. */
-  readonly #reply: FastifyReply | undefined
+  /** Once it is released, only where hooks of the application's need one. */
+  #reply: FastifyReply | undefined
   #refreshing = false
 
   constructor (host: SessionHost, route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply) {
@@ -40,7 +41,7 @@ export class Session {
     this.#route = route
     this.#connection = connection
     this.#request = request
-    if (typeof route.authenticate === 'function') this.#reply = reply
+    this.#reply = reply
   }
 
   /** Whether another token can be checked: by the application's hook, or by @fastify/jwt. */
@@ -60,6 +61,12 @@ export class Session {
         if (revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
       })
     })
+  }
+
+  /** Nobody answers the upgrade any more. A hook that checks the next token gets a reply in its likeness, though. */
+  releaseReply (): void {
+    release(this.#reply as FastifyReply)
+    if (typeof this.#route.authenticate !== 'function') this.#reply = undefined
   }
 
   /**

@@ -240,19 +240,37 @@ t.test('a member keeps of its upgrade only what a new token is checked with', as
   for (const member of members) t.strictSame(await member.next(), { command: 'HELLO' })
 })
 
-t.test('whoever waits for the end of the upgrade\'s response hears of it when the socket is a member', async t => {
+t.test('whoever waits for the end of the upgrade\'s response hears of it with the upgrade, or when a hook has had the reply', async t => {
   let closed = 0
   const { app, url, token } = await createApp(t, {
     setup: app => {
       app.addHook('onRequest', async (_request, reply) => { reply.raw.once('close', () => { closed++ }) })
+      app.get('/hooked', { websocket: true }, app.manageWebsocket('cdr', { authenticate: async request => { await request.jwtVerify() } }))
       app.get('/taken', { websocket: true, preHandler: async (_request, reply) => { reply.raw.detachSocket(reply.raw.socket as Socket) } }, app.manageWebsocket('cdr'))
     }
   })
-  await join(t, url, token())
+  const waiting = await open(t, url)
   t.equal(closed, 1)
   await join(t, url.replace('/cdr/users/ws', '/taken'), token())
   t.equal(closed, 1, 'unless the application has taken the response\'s socket itself')
-  t.match(app.ws.stats(), { members: 2 })
+  const hooked = await open(t, url.replace('/cdr/users/ws', '/hooked'))
+  t.equal(closed, 1)
+  hooked.send({ token: token() })
+  await hooked.next('WSStatus')
+  t.equal(closed, 2)
+  waiting.send({ token: token() })
+  await waiting.next('WSStatus')
+  t.equal(closed, 2)
+  t.match(app.ws.stats(), { members: 3 })
+})
+
+t.test('a listener to that which throws is the end of its socket, and no socket without a deadline', async t => {
+  const { app, url, token } = await createApp(t, {
+    setup: app => { app.addHook('onRequest', async (_request, reply) => { reply.raw.once('close', () => { throw new Error('a bug') }) }) }
+  })
+  t.match(await refusalOf(t, url, { token: token() }), { code: 1011 })
+  await until(() => app.ws.stats().connections === 0)
+  t.match(app.ws.stats(), { waiting: 0 })
 })
 
 noStrays()
