@@ -33,8 +33,9 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}; change
 
 The servers and their load are processes of one machine, on its loopback interface. What is measured of a server is the
 processor time that it, and the kernel on its behalf, have used. The contenders are all up at once and take turns,
-A B C, C B A, so that the machine's moods meet all alike; a value is the median of its turns. The load speaks WebSocket by
-hand and is not measured, but it does limit how many deliveries per second there are.
+A B C, C B A, so that the machine's moods meet all alike; a value is the median of its turns, and a ratio that of the turns
+beside each other. The load speaks WebSocket by hand and is not measured, but it does limit how many deliveries per second
+there are.
 
 ${table(['machine', ''], Object.entries(machine))}
 

@@ -1,5 +1,5 @@
 import { contenders } from './contenders.js'
-import { median } from './statistics.js'
+import { median, ratioOf } from './statistics.js'
 
 /**
  * What is to be reached: a value of ours, divided by the same of another in the same run, is at most so much. Without
@@ -50,7 +50,7 @@ function measured ({ metric, of, against, floor, atMost, unit = 1 }, { values })
   const ours = values[of]?.[metric]
   const theirs = against === undefined ? [unit] : values[against]?.[metric]
   if (ours === undefined || theirs === undefined) return { met: false }
-  const value = median(ours) / median(theirs)
+  const value = ratioOf(ours, theirs)
   const plain = floor === undefined ? undefined : median(values[floor[0]][metric]) / median(values[floor[1]][metric])
   return { value, plain, met: value <= atMost }
 }

@@ -1,6 +1,6 @@
 import { contenders } from './contenders.js'
 import { METRICS, number } from './metrics.js'
-import { median } from './statistics.js'
+import { median, ratioOf } from './statistics.js'
 
 /** A table of Markdown that can be read as text too. */
 export function table (head, rows) {
@@ -18,7 +18,7 @@ export function resultTable ({ titles, values, missing = {}, main }) {
   const rows = Object.entries(values).filter(([, measured]) => Object.keys(measured).length > 0)
   const metrics = Object.keys(METRICS).filter(metric => rows.some(([, measured]) => metric in measured))
   main ??= metrics[0]
-  const first = median(rows[0][1][main])
+  const first = rows[0][1][main]
   const title = name => titles?.[name] ?? contenders[name].title
   const head = ['', ...metrics.map(metric => METRICS[metric].title), `${METRICS[main].title}, least to most`, titles === undefined ? 'ours against it' : 'against the first']
   return table(head, [
@@ -26,7 +26,7 @@ export function resultTable ({ titles, values, missing = {}, main }) {
       title(name),
       ...metrics.map(metric => metric in measured ? METRICS[metric].write(median(measured[metric])) : ''),
       `${number(Math.min(...measured[main]))} to ${METRICS[main].write(Math.max(...measured[main]))}`,
-      number(titles === undefined ? first / median(measured[main]) : median(measured[main]) / first)
+      number(titles === undefined ? ratioOf(first, measured[main]) : ratioOf(measured[main], first))
     ]),
     ...Object.entries(missing).map(([name, why]) => [title(name), `not supported yet: ${why}`, ...head.slice(2).map(() => '')])
   ])
