@@ -85,16 +85,17 @@ t.test('a socket that ends while it is let in is not looked after any more, whic
       clearInterval(timer)
     }
   })
-  for (const path of ['/none', '/one', '/two']) {
-    for (let n = 0; n < 10; n++) {
+  const turns = async (count: number): Promise<void> => { for (let turn = 0; turn < count; turn++) await null }
+  for (const path of ['/none', '/one', '/two', '/later']) {
+    for (let n = 0; n < (path === '/later' ? 30 : 10); n++) {
       const { app, url, token } = await createApp(t, {
         setup (app) {
+          const time = Date.now() / 1_000 + 60
           const expiresAt = () => {
-            let turn: Promise<unknown> = Promise.resolve()
-            for (let i = 0; i < n; i++) turn = turn.then(() => {})
-            turn.then(() => { app.ws.disconnectUser('jeanne') })
-            return Date.now() / 1_000 + 60
+            turns(n).then(() => { app.ws.disconnectUser('jeanne') })
+            return time
           }
+          app.get('/later', { websocket: true }, app.manageWebsocket('later', { expiresAt: async () => { expiresAt(); await turns(12); return time } }))
           app.get('/none', { websocket: true }, app.manageWebsocket([], { expiresAt }))
           app.get('/one', { websocket: true }, app.manageWebsocket('one', { expiresAt }))
           app.get('/two', { websocket: true }, app.manageWebsocket(['one', 'two'], { expiresAt }))
