@@ -58,7 +58,6 @@ export class Handshakes {
 
   /** @param frame undefined where it is binary @throws Refusal */
   read (connection: RoomConnection, frame: Buffer | undefined): FirstFrame {
-    this.#tokens.delete(connection)
     if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
     if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big', 'the first message is longer than maxAuthPayload')
@@ -69,7 +68,7 @@ export class Handshakes {
     return { token, recover }
   }
 
-  /** Starts the time of the hooks. */
+  /** Starts the time of the hooks, in the place of the token's: nothing has two deadlines. */
   startHooks (connection: RoomConnection): void {
     this.#hooks.add(connection)
   }
