@@ -104,7 +104,7 @@ export class Sockets implements ConnectionHost {
     let recovering: unknown
     try {
       // Thousands may wait for their tokens, and what hooks do not need need not wait with them.
-      if (typeof route.authenticate !== 'function') session.releaseReply()
+      if (!session.hooked) session.releaseReply()
       let token: string | undefined
       if (route.authenticate !== false && route.authenticate !== 'upgrade') {
         const frame = await this.handshakes.firstFrame(connection);
@@ -135,7 +135,7 @@ export class Sockets implements ConnectionHost {
       const entering = this.#letIn(connection, members, recovering)
       if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
-      if (typeof route.authenticate === 'function') session.releaseReply()
+      if (session.hooked) session.releaseReply()
       this.inbound.takeEarly(connection)
       const settling = this.#settle(connection, members)
       if (settling !== undefined) await settling

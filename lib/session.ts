@@ -44,6 +44,11 @@ export class Session {
     this.#reply = reply
   }
 
+  /** Whether a hook of the application's checks its tokens, and may need a reply for that. */
+  get hooked (): boolean {
+    return typeof this.#route.authenticate === 'function'
+  }
+
   /** Whether another token can be checked: by the application's hook, or by @fastify/jwt. */
   get renewable (): boolean {
     return this.#route.authenticate !== 'upgrade' || 'jwtVerify' in this.#request
@@ -66,7 +71,7 @@ export class Session {
   /** Nobody answers the upgrade any more. A hook that checks the next token gets a reply in its likeness, though. */
   releaseReply (): void {
     release(this.#reply as FastifyReply)
-    if (typeof this.#route.authenticate !== 'function') this.#reply = undefined
+    if (!this.hooked) this.#reply = undefined
   }
 
   /**
@@ -88,7 +93,7 @@ export class Session {
     try {
       const request = copyOf(this.#request)
       // A hook that leaves a user alone who is there would take any token for good.
-      if (typeof this.#route.authenticate === 'function') Object.assign(request, { user: null })
+      if (this.hooked) Object.assign(request, { user: null })
       const { identity, allowed } = await this.#host.hooks.run(() => this.#decide(token, request))
       if (!connection.open) return
       keep(request, this.#request)
