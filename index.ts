@@ -19,12 +19,14 @@ import { reportTo } from './lib/report.js'
 import { Sockets } from './lib/route.js'
 import { Serializers } from './lib/serializers.js'
 import { Counters, throttled } from './lib/stats.js'
+import { Turnstile } from './lib/turnstile.js'
 
 const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // What it is made of
   checkPlace(app)
   const options = resolveOptions(given, app.initialConfig.pluginTimeout as number)
-  const websockets = websocketOptions(options)
+  const turnstile = new Turnstile(options.maxWaiting)
+  const websockets = websocketOptions(options, turnstile)
   const counters = new Counters()
   const log = app.log.child({ module: 'fastify-rooms' })
   const { broker, trusted } = await createBroker(options)
@@ -54,7 +56,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     stats: () => ({
       broker: table.healthy ? 'up' : 'down',
       connections: sockets.connections.size,
-      waiting: waiting(),
+      waiting: waiting() + turnstile.size,
       revocations: table.revocations.size,
       ...table.totals(),
       ...counters.snapshot()
@@ -64,7 +66,7 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
   // How it lives and ends. Our preClose and onRoute come before those of @fastify/websocket.
   app.addHook('onRoute', routes.onRoute)
   app.addHook('onReady', async () => { table.start(revocation => sockets.evict(revocation)) })
-  app.addHook('preClose', async () => { await drain(options, sockets, requests, table, upgrades) })
+  app.addHook('preClose', async () => { await drain(options, sockets, requests, table, upgrades, turnstile) })
   app.addHook('onClose', async () => {
     sockets.close()
     await table.close()
@@ -75,7 +77,8 @@ const rooms: FastifyPluginAsync<RoomsOptions> = async function (app, given) {
     requests.enter(reply)
     done()
   })
-  upgrades.watch(options.websocket?.options?.server ?? app.server, app.websocketServer)
+  upgrades.watch(turnstile, app.websocketServer)
+  turnstile.watch(options.websocket?.options?.server ?? app.server)
 }
 
 const servers = new WeakSet<object>()

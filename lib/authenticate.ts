@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateHook, User } from '../types/index.js'
 import { errors } from './errors.js'
@@ -78,21 +78,30 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
 export function verify (request: WithUser, token: string): User | PromiseLike<User> {
   const { headers } = request.raw
   const { authorization } = headers
-  const restore = (): void => {
-    if (authorization === undefined) delete headers.authorization
-    else headers.authorization = authorization
-  }
   headers.authorization = `Bearer ${token}`
   let user: User | PromiseLike<User>
   try {
     user = check(request, found(request) === token ? undefined : { verify: { extractToken: () => token } })
   } catch (error) {
-    restore()
+    restore(headers, authorization)
     throw error
   }
-  if (isThenable(user)) return Promise.resolve(user).finally(restore)
-  restore()
+  if (isThenable(user)) return later(user, headers, authorization)
+  restore(headers, authorization)
   return user
+}
+
+async function later (user: PromiseLike<User>, headers: IncomingHttpHeaders, authorization: string | undefined): Promise<User> {
+  try {
+    return await user
+  } finally {
+    restore(headers, authorization)
+  }
+}
+
+function restore (headers: IncomingHttpHeaders, authorization: string | undefined): void {
+  if (authorization === undefined) delete headers.authorization
+  else headers.authorization = authorization
 }
 
 /**

@@ -20,6 +20,7 @@ import type { Sockets } from './route.js'
 import { servedBy } from './served.js'
 import type { Serializers } from './serializers.js'
 import { answering } from './subprotocol.js'
+import type { Turnstile } from './turnstile.js'
 import { decorateUpgrades } from './upgrade.js'
 import { validated } from './validate.js'
 
@@ -223,7 +224,7 @@ function chunksOf (maxPayload: number): number {
 }
 
 /** @throws FST_ROOMS_INVALID_OPTION when an option of @fastify/websocket would undo one of ours */
-export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout, perMessageDeflate }: ResolvedOptions): WebsocketPluginOptions {
+export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTimeout, perMessageDeflate }: ResolvedOptions, turnstile: Turnstile): WebsocketPluginOptions {
   for (const name of ['maxPayload', 'maxFragments', 'closeTimeout', 'perMessageDeflate', 'maxPendingAutoPongs']) {
     if (websocket?.options === undefined || !(name in websocket.options)) continue
     invalid(`websocket.options.${name}`, name === 'maxPendingAutoPongs' ? 'is set by fastify-rooms, as docs/limits.md says' : `is set by the option ${name} of fastify-rooms`)
@@ -233,6 +234,7 @@ export function websocketOptions ({ websocket, maxPayload, maxFragments, closeTi
     options: {
       maxBufferedChunks: chunksOf(maxPayload),
       ...websocket?.options,
+      server: turnstile,
       maxPayload,
       maxFragments,
       closeTimeout,

@@ -163,15 +163,15 @@ export class Commands {
    * first contract that has it.
    */
   #addressee ({ command, room: named }: Call): Addressee {
-    const { memberships, rooms } = this.#connection
+    const { memberships, names } = this.#connection
     const [first] = this.#takers as [Taker]
-    if (memberships === undefined) return { taker: first, room: [...rooms][0] }
+    if (memberships === undefined) return { taker: first, room: names.first }
     if (named === undefined) {
       const taker = this.#takers.find(({ handlers }) => Object.hasOwn(handlers, command as string)) ?? first
-      const [room, ...others] = [...rooms].filter(room => memberships.contractOf(room) === taker.contract)
+      const [room, ...others] = [...names].filter(room => memberships.contractOf(room) === taker.contract)
       return { taker, room: others.length === 0 ? room : undefined }
     }
-    if (typeof named !== 'string' || !rooms.has(named)) throw new errors.FST_ROOMS_NOT_IN_ROOM(quoted(named))
+    if (typeof named !== 'string' || !names.has(named)) throw new errors.FST_ROOMS_NOT_IN_ROOM(quoted(named))
     const taker = this.#takers.find(({ contract }) => contract === memberships.contractOf(named))
     if (taker === undefined) throw new errors.FST_ROOMS_NO_COMMANDS()
     return { taker, room: named }

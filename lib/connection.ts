@@ -14,6 +14,7 @@ import { Outlet, TEXT } from './outlet.js'
 import type { OutletHost, OutletLimits } from './outlet.js'
 import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
+import { RoomNames } from './room-names.js'
 import type { Serializers } from './serializers.js'
 import type { Session } from './session.js'
 import type { End } from './stats.js'
@@ -33,6 +34,8 @@ export interface ConnectionHost extends OutletHost {
   readonly serializers: Pick<Serializers, 'encode'>
   /** Takes every frame but the first of an authenticated route. */
   readonly inbound: { frame (connection: RoomConnection, data: Buffer, isBinary: boolean): void }
+  /** Takes the first frame of an authenticated route. @param frame null where it is binary */
+  greeted (newcomer: Session, frame: Buffer | null): void
   /** Called once, as soon as a socket is on its way out; nothing may hold it afterwards. */
   ended (connection: RoomConnection, cause: End): void
   /** The socket is gone. */
@@ -41,12 +44,6 @@ export interface ConnectionHost extends OutletHost {
 
 /** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
 export const GONE = new Error('The client has left.')
-
-/** Who waits for the first frame. */
-interface First {
-  resolve (frame: Buffer | undefined): void
-  reject (reason: Error): void
-}
 
 /** Frames that wait for the verdict on their client. */
 export interface Early {
@@ -58,7 +55,7 @@ export interface Early {
 export class RoomConnection extends Outlet implements Connection {
   readonly #host: ConnectionHost
   readonly id = nextId()
-  readonly rooms = new Set<string>()
+  readonly names = new RoomNames()
   user: User | null = null
   userId: string | undefined
   /** Of its token, in seconds since 1970; undefined where nobody knows. */
@@ -78,8 +75,8 @@ export class RoomConnection extends Outlet implements Connection {
   seat = -1
   /** When it was last told to look again, in the time of `performance.now()`. */
   resyncedAt = -Infinity
-  /** Takes the first frame, while it is waited for. */
-  #first: First | undefined
+  /** Whose token is waited for. */
+  newcomer: Session | undefined
   /** What came before its client could know that it is in. */
   early: Early | undefined
   /** What it may be sent, where its route says so. */
@@ -111,10 +108,14 @@ export class RoomConnection extends Outlet implements Connection {
     return this.#log
   }
 
+  get rooms (): ReadonlySet<string> {
+    return this.names.all
+  }
+
   /** The client has been told that it is in. */
   enter (): void {
     this.entered = true
-    this.#log = this.#log.child({ connection: this.id, user: this.userId, room: this.labelled ? undefined : [...this.rooms][0] })
+    this.#log = this.#log.child({ connection: this.id, user: this.userId, room: this.labelled ? undefined : this.names.first })
     this.#log.info('socket opened')
   }
 
@@ -174,12 +175,12 @@ export class RoomConnection extends Outlet implements Connection {
   receive (data: Buffer, isBinary: boolean): void {
     this.alive = true
     this.#received++
-    const first = this.#first
-    if (first === undefined) {
+    const { newcomer } = this
+    if (newcomer === undefined) {
       this.#host.inbound.frame(this, data, isBinary)
     } else {
-      this.#first = undefined
-      first.resolve(isBinary ? undefined : data)
+      this.newcomer = undefined
+      this.#host.greeted(newcomer, isBinary ? null : data)
     }
   }
 
@@ -201,15 +202,35 @@ export class RoomConnection extends Outlet implements Connection {
     this.#host.closed(this)
   }
 
+  /** @throws GONE */
+  assertOpen (): void {
+    if (!this.open) throw GONE
+  }
+
+  /** Asks a hook. @throws GONE, or as `wait` does */
+  ask<About, T> (hook: (about: About) => T | PromiseLike<T>, about: About): T | Promise<T> {
+    this.assertOpen()
+    return this.wait(hook(about))
+  }
+
   /**
-   * Has the application work, and waits for it, but no longer than the socket lives and the handshake may take. For a
-   * client that has left, the work is not begun.
-   * @throws GONE, or what `interrupt` was given, or what the work throws
+   * Has the application work, and waits for it. For a client that has left, the work is not begun.
+   * @throws GONE, or as `wait` does
    */
   until<T> (work: () => T | PromiseLike<T>): T | Promise<T> {
-    if (!this.open) throw GONE
-    const result = work()
-    if (!isThenable(result)) return result // most hooks have nothing to wait for
+    this.assertOpen()
+    return this.wait(work())
+  }
+
+  /**
+   * Waits for work that has begun, but no longer than the socket lives and the handshake may take.
+   * @throws GONE, or what `interrupt` was given, or what the work throws
+   */
+  wait<T> (result: T | PromiseLike<T>): T | Promise<T> {
+    return isThenable(result) ? this.#outlast(result) : result // most hooks have nothing to wait for
+  }
+
+  #outlast<T> (work: PromiseLike<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const interrupts = this.#interrupts ??= new Set()
       interrupts.add(reject)
@@ -218,7 +239,7 @@ export class RoomConnection extends Outlet implements Connection {
         if (interrupts.size === 0) this.#interrupts = undefined
       }
       // Listened to whatever happens: what rejects after the client has left must not end the process.
-      result.then(value => {
+      work.then(value => {
         settled()
         resolve(value)
       }, error => {
@@ -228,14 +249,7 @@ export class RoomConnection extends Outlet implements Connection {
     })
   }
 
-  /** Waits for the first frame, in the turn of the upgrade. @returns undefined where it is binary @throws GONE */
-  first (): Promise<Buffer | undefined> {
-    return new Promise((resolve, reject) => { this.#first = { resolve, reject } })
-  }
-
   interrupt (reason: Error): void {
-    this.#first?.reject(reason)
-    this.#first = undefined
     for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
@@ -251,6 +265,7 @@ export class RoomConnection extends Outlet implements Connection {
 
   protected override stop (cause: End): void {
     super.stop(cause)
+    this.newcomer = undefined
     this.early = undefined
     this.commands?.close()
     this.commands = undefined

@@ -57,22 +57,23 @@ export class Door {
   /** The first of the hooks. */
   enter (route: Route, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const bearers = takeBearers(request.raw.headers)
-    const decide = (welcome: boolean): void => {
-      try {
-        this.#decide(route, welcome, bearers, request, reply, done)
-      } catch (error) {
-        done(error as Error) // of the application: what it says of its pressure, or of whom it trusts
-      }
-    }
-    let welcome: boolean | Promise<boolean>
     try {
-      welcome = isWelcome(route, request)
+      const welcome = isWelcome(route, request)
+      if (isThenable(welcome)) this.#enterLater(welcome, route, bearers, request, reply, done)
+      else this.#decide(route, welcome, bearers, request, reply, done)
     } catch (error) {
-      done(error as Error)
-      return
+      done(asError(error)) // by the application: what it says of its pressure, of origins, or of whom it trusts
     }
-    if (isThenable(welcome)) welcome.then(decide, done)
-    else decide(welcome)
+  }
+
+  async #enterLater (
+    asked: Promise<boolean>, route: Route, bearers: readonly string[], request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction
+  ): Promise<void> {
+    try {
+      this.#decide(route, await asked, bearers, request, reply, done)
+    } catch (error) {
+      done(asError(error))
+    }
   }
 
   /** The last of them, where a route wants to know its users from the upgrade. */
@@ -86,7 +87,7 @@ export class Door {
     const cause = causeOf(thrown)
     if (cause !== 'invalid_token' && cause !== 'unavailable') throw thrown
     if (cause === 'invalid_token') return this.#refuse('token', request, reply)
-    const error = thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
+    const error = asError(thrown)
     request.log.error({ err: error }, 'token could not be checked')
     reportTo(route, request.log, { error, room: undefined, connection: undefined })
     return this.#refuse('unavailable', request, reply)
@@ -139,6 +140,11 @@ export class Door {
     // Of a flood, each address would be asked of the kernel.
     tell(() => ({ reason, origin: request.headers.origin?.slice(0, 256), ip: request.socket === undefined ? undefined : request.ip }))
   }
+}
+
+/** Nothing but an error refuses: a hook that is done with undefined lets pass. */
+function asError (thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('A hook threw something that is no error.', { cause: thrown })
 }
 
 /** Browsers say where a page is from, and others need not: only where a cookie may say who it is must nobody keep it back. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WebSocketServer } from 'ws'
@@ -7,6 +7,8 @@ import { Deadlines } from './deadlines.js'
 import type { Requests } from './reply.js'
 import type { RoomTable } from './rooms.js'
 import type { Sockets } from './route.js'
+import { destroyThis } from './turnstile.js'
+import type { Turnstile } from './turnstile.js'
 
 export interface DrainSettings {
   drainTimeout: number
@@ -24,11 +26,12 @@ const STEP = 20
  * client for ever.
  */
 export async function drain (
-  { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable, upgrades: Upgrades
+  { drainTimeout, closeTimeout }: DrainSettings, sockets: Sockets, requests: Requests, rooms: RoomTable, upgrades: Upgrades, turnstile: Turnstile
 ): Promise<void> {
   const end = performance.now() + drainTimeout
   sockets.drain()
   upgrades.drain()
+  turnstile.flush()
   await within(Math.max(0, drainTimeout - closeTimeout), requests.settled().then(() => rooms.settled()))
   await sendAway([...sockets.connections], end - closeTimeout - performance.now())
   await within(end - performance.now(), upgrades.settled().then(() => sockets.empty()))
@@ -75,8 +78,8 @@ export class Upgrades {
     this.#waiting = new Deadlines(timeout, destroy)
   }
 
-  watch (server: HttpServer, websockets: WebSocketServer): void {
-    server.prependListener('upgrade', (request: UpgradingRequest, socket: Socket) => {
+  watch (turnstile: Turnstile, websockets: WebSocketServer): void {
+    turnstile.prependListener('upgrade', (request: UpgradingRequest, socket: Socket) => {
       request[kUpgrading] = { socket, written: socket.bytesWritten, done: false }
     })
     websockets.on('connection', (_socket, { [kUpgrading]: upgrading }: Partial<UpgradingRequest>) => {
@@ -84,7 +87,7 @@ export class Upgrades {
       upgrading.done = true
       this.#gone(upgrading.socket)
     })
-    server.on('upgrade', ({ [kUpgrading]: { done, written } }: UpgradingRequest, socket: Socket) => {
+    turnstile.on('upgrade', ({ [kUpgrading]: { done, written } }: UpgradingRequest, socket: Socket) => {
       if (done) return
       // Node has taken its own listener away, and nobody else listens for as long as this socket may live.
       socket.on('error', destroyThis)
@@ -124,10 +127,6 @@ export class Upgrades {
 /** The connection of an upgrade. The request itself has none where it was injected. */
 export function upgradingSocket (request: IncomingMessage): Socket {
   return (request as UpgradingRequest)[kUpgrading].socket
-}
-
-function destroyThis (this: Socket): void {
-  this.destroy()
 }
 
 function destroy (socket: Socket): void {

@@ -3,6 +3,7 @@ import { Deadlines } from './deadlines.js'
 import { errors } from './errors.js'
 import { parseObject } from './protocol.js'
 import type { Cause } from './protocol.js'
+import type { Session } from './session.js'
 
 /** What the first frame was not. The log may know; the client gets the same answer whatever was wrong. */
 export class Refusal extends Error {
@@ -50,15 +51,15 @@ export class Handshakes {
     return this.waiting >= this.#limits.maxWaiting
   }
 
-  /** Waits for the first frame. Its time runs from the upgrade; nothing that the client sends prolongs it. @throws GONE */
-  firstFrame (connection: RoomConnection): Promise<Buffer | undefined> {
+  /** Has a socket wait for its token. Its time runs from the upgrade; nothing that the client sends prolongs it. */
+  greet (connection: RoomConnection, newcomer: Session): void {
+    connection.newcomer = newcomer
     this.#tokens.add(connection)
-    return connection.first()
   }
 
-  /** @param frame undefined where it is binary @throws Refusal */
-  read (connection: RoomConnection, frame: Buffer | undefined): FirstFrame {
-    if (frame === undefined) throw new Refusal('invalid_token', 'the first message is binary')
+  /** @param frame null where it is binary @throws Refusal */
+  read (connection: RoomConnection, frame: Buffer | null): FirstFrame {
+    if (frame === null) throw new Refusal('invalid_token', 'the first message is binary')
     // `ws` lets pass what a command may need; a token needs less, and comes from anybody.
     if (frame.length > this.#limits.maxAuthPayload) throw new Refusal('too_big', 'the first message is longer than maxAuthPayload')
     const { token, recover } = (connection.dialect === undefined ? parseObject(frame) : connection.dialect.first(frame)) ?? {}

@@ -49,6 +49,11 @@ export class MembershipHost {
   }
 }
 
+/** Tells the client of a new member. */
+export interface Announcer {
+  announce (member: Membership, standing: Standing, degraded: boolean): void
+}
+
 /** One socket in one room, in order: whether it may enter, what it is to see first, who hears of it, until it leaves. */
 export class Membership implements Entrant {
   readonly connection: RoomConnection
@@ -58,7 +63,9 @@ export class Membership implements Entrant {
   readonly #route: Route
   /** Not for longer than it is needed. */
   #request: FastifyRequest | undefined
-  #announce: ((standing: Standing, degraded: boolean) => void) | undefined
+  #announcer: Announcer | undefined
+  /** What its client is told that asks for what it has missed, and does not get it. */
+  #reason: string | undefined
   #place: Place | undefined
   #joining: Promise<void> | undefined
   #over = false
@@ -96,14 +103,15 @@ export class Membership implements Entrant {
   }
 
   /**
-   * Becomes a member, and calls `announce` in the same turn.
+   * Becomes a member, and has it announced in the same turn.
    * @param recover where the client says that it stood, by the names of rooms
    * @throws GONE, FST_ROOMS_HISTORY_UNAVAILABLE
    */
-  enter (recover: unknown, announce: (standing: Standing, degraded: boolean) => void): void | Promise<void> {
+  enter (recover: unknown, announcer: Announcer): void | Promise<void> {
     const from = positionOf(recover, this.room)
     const denied = from === undefined ? undefined : this.#denial(from)
-    this.#announce = from === undefined ? announce : (standing, degraded) => announce(answered(standing, denied), degraded)
+    if (from !== undefined) this.#reason = denied ?? 'no_history'
+    this.#announcer = announcer
     return this.#host.rooms.join(this.room, this, denied === undefined ? from ?? undefined : undefined)?.catch(error => {
       if (error === GONE && this.connection.open) this.#checkRevoked() // it was taken away while the broker was asked
       throw error
@@ -124,8 +132,8 @@ export class Membership implements Entrant {
   }
 
   announce (standing: Standing, degraded: boolean): void {
-    this.#announce?.(standing, degraded)
-    this.#announce = undefined
+    this.#announcer?.announce(this, answered(standing, this.#reason), degraded)
+    this.#announcer = undefined
     // Who has all that it missed needs no snapshot.
     if (standing.recovered !== true && policyOf(this.#route, this.contract, 'snapshot') !== undefined) this.#place = this.connection.hold(this.room)
   }
@@ -205,9 +213,9 @@ export class Membership implements Entrant {
 }
 
 /** A client that asks for what it missed is always told whether it gets that. */
-function answered (standing: Standing, denied: string | undefined): Standing {
-  if (standing.recovered !== undefined) return standing
-  return { ...standing, recovered: false, reason: denied ?? 'no_history' }
+function answered (standing: Standing, reason: string | undefined): Standing {
+  if (reason === undefined || standing.recovered !== undefined) return standing
+  return { ...standing, recovered: false, reason }
 }
 
 /** What an error means that kept a socket out of a room. */

@@ -5,13 +5,14 @@ import type { RoomConnection } from './connection.js'
 import { nameOf } from './contract.js'
 import { errors } from './errors.js'
 import { causeAtDoor, Membership } from './membership.js'
-import type { MembershipHost } from './membership.js'
+import type { Announcer, MembershipHost } from './membership.js'
 import type { Route } from './policy.js'
 import { joinedFrame, leftFrame } from './protocol.js'
+import type { Standing } from './protocol.js'
 import { report } from './report.js'
 
 /** The rooms of one socket that may be in several: those that it came for, and those that handlers have it join and leave. */
-export class Memberships {
+export class Memberships implements Announcer {
   readonly #host: MembershipHost
   readonly #route: Route
   readonly #connection: RoomConnection
@@ -56,7 +57,7 @@ export class Memberships {
   async join (room: string | Room, options: JoinOptions = {}): Promise<boolean> {
     const name = nameOf(room)
     // A room that it is in is not waited for: `onJoin` itself may ask.
-    if (this.#connection.rooms.has(name)) return true
+    if (this.#connection.names.has(name)) return true
     if (!this.#connection.open || this.#host.draining) return false
     const membership = this.#ask(room)
     if (membership === undefined) return await (this.#joining.get(name) as Promise<boolean>)
@@ -87,6 +88,10 @@ export class Memberships {
     this.#members.clear()
   }
 
+  announce ({ room }: Membership, standing: Standing, degraded: boolean): void {
+    this.#connection.write(joinedFrame(room, standing, degraded))
+  }
+
   #ask (room: string | Room): Membership | undefined {
     try {
       return this.add(room)
@@ -100,9 +105,7 @@ export class Memberships {
     const { room } = membership
     try {
       await this.#host.hooks.run(() => membership.authorize())
-      await membership.enter(recover === undefined ? undefined : { [room]: recover }, (standing, degraded) => {
-        this.#connection.write(joinedFrame(room, standing, degraded))
-      })
+      await membership.enter(recover === undefined ? undefined : { [room]: recover }, this)
     } catch (error) {
       if (this.#members.get(room) === membership) this.#members.delete(room)
       if (error === GONE) return false
@@ -123,7 +126,7 @@ export class Memberships {
     const { room } = membership
     const connection = this.#connection
     this.#members.delete(room)
-    if (connection.rooms.has(room)) {
+    if (connection.names.has(room)) {
       this.#host.rooms.leave(room, connection)
       connection.forget(room)
       if (connection.entered) connection.write(leftFrame(room, reason))

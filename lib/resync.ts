@@ -77,7 +77,7 @@ export class Resyncs {
       this.#waiting.delete(member)
       member.resyncedAt = now
       // Of a room that it has left meanwhile, it is told nothing.
-      for (const batch of news) if (member.rooms.has(batch.room as string)) member.tell(batch)
+      for (const batch of news) if (member.names.has(batch.room as string)) member.tell(batch)
       if (place !== undefined) member.settle(place)
     }
     if (this.#waiting.size > 0) this.#timer = setTimeout(() => this.#step(), STEP)

@@ -117,7 +117,7 @@ export class Room {
   #admit (entrant: Entrant, live: boolean, from: Position | undefined): void {
     const { connection } = entrant
     this.members.add(connection)
-    connection.rooms.add(this.address.room)
+    connection.names.add(this.address.room)
     this.#host.changed(this)
     const { standing, missed } = this.history?.resume(from) ?? ANYWHERE
     entrant.announce(standing, !live)

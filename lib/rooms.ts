@@ -122,7 +122,7 @@ export class RoomTable implements RoomHost {
   leave (name: string, connection: RoomConnection): void {
     const room = this.#roomOf(name)
     room.members.flush()
-    if (connection.rooms.delete(name)) room.leave(connection) // it may have been too slow for that, and has left them all
+    if (connection.names.delete(name)) room.leave(connection) // it may have been too slow for that, and has left them all
   }
 
   /** The members of a room in this process, as they are now. */
@@ -132,8 +132,7 @@ export class RoomTable implements RoomHost {
 
   /** Takes a connection out of all its rooms. */
   leaveAll (connection: RoomConnection): void {
-    for (const name of connection.rooms) this.#roomOf(name).leave(connection)
-    connection.rooms.clear()
+    for (const name of connection.names.clear()) this.#roomOf(name).leave(connection)
   }
 
   /** What the rooms of a contract keep, also where none of this application's routes has told. */

@@ -15,7 +15,7 @@ import type { ParseUntrusted } from './json.js'
 import { KeepAlive } from './keepalive.js'
 import { listen } from './listeners.js'
 import { causeAtDoor, Membership, MembershipHost } from './membership.js'
-import type { MembershipLimits } from './membership.js'
+import type { Announcer, MembershipLimits } from './membership.js'
 import { Memberships } from './memberships.js'
 import type { Route } from './policy.js'
 import { BURST_SECONDS } from './options.js'
@@ -44,7 +44,7 @@ export interface SocketSettings extends ConnectionLimits, HandshakeLimits, Membe
 const TOLD: ReadonlySet<End> = new Set(['auth_timeout', 'bad_frame', 'expired_token', 'overloaded', 'rate_limited', 'silent'])
 
 /** The sockets of an application, each from its upgrade to its end. */
-export class Sockets implements ConnectionHost {
+export class Sockets implements ConnectionHost, Announcer {
   readonly connections = new Set<RoomConnection>()
   readonly handshakes: Handshakes
   readonly limits: ConnectionLimits
@@ -63,6 +63,7 @@ export class Sockets implements ConnectionHost {
   #emptied: (() => void) | undefined
   readonly #commands: CommandHost
   readonly #warnSlow: (details: object) => void
+  readonly #enterNext = (newcomer: Session, frame: Buffer | null): void => { this.#enter(newcomer, frame) }
 
   constructor (rooms: RoomTable, counters: Counters, settings: SocketSettings, log: FastifyBaseLogger, serializers: Serializers, parse: ParseUntrusted) {
     this.serializers = serializers
@@ -76,7 +77,7 @@ export class Sockets implements ConnectionHost {
     this.#keepAlive = new KeepAlive(settings)
     this.#members = new MembershipHost(rooms, settings)
     this.#expiry = new Expiry(settings.refreshWindow)
-    this.#sessions = { expiry: this.#expiry, revocations: rooms.revocations, hooks: this.#members.hooks }
+    this.#sessions = { expiry: this.#expiry, revocations: rooms.revocations, hooks: this.#members.hooks, aliases: [] }
     rooms.turn.before = () => this.#expiry.check()
     this.#interval = settings.keepAlive
     this.inbound = new Inbound(parse, counters, settings.maxAuthPayload)
@@ -95,24 +96,45 @@ export class Sockets implements ConnectionHost {
     this.connections.add(connection)
     if (this.#members.draining) connection.end('restarting')
     else if (this.handshakes.full) connection.end('overloaded')
-    else this.#enter(route, connection, request, new Session(this.#sessions, route, connection, request, reply))
+    else this.#meet(new Session(this.#sessions, route, connection, request, reply))
   }
 
-  /** Never rejects: whatever goes wrong ends this socket, and nothing else. */
-  async #enter (route: Route, connection: RoomConnection, request: FastifyRequest, session: Session): Promise<void> {
-    let room: string | undefined
-    let recovering: unknown
+  /** A token comes with the first frame, unless the upgrade has said whose the socket is, or nobody asks. */
+  #meet (session: Session): void {
+    const { route, connection } = session
     try {
       // Thousands may wait for their tokens, and what hooks do not need need not wait with them.
       if (!session.hooked) session.releaseReply()
-      let token: string | undefined
-      if (route.authenticate !== false && route.authenticate !== 'upgrade') {
-        const frame = await this.handshakes.firstFrame(connection);
-        ({ token, recover: recovering } = this.handshakes.read(connection, frame))
-      }
+    } catch (error) {
+      this.#refuse(route, connection, undefined, error) // of who listens to the reply
+      return
+    }
+    if (tellsByFrame(route)) this.handshakes.greet(connection, session)
+    else this.#enter(session)
+  }
+
+  /**
+   * In the next tick: what has come in one piece with the token was sent before its client could know that it is in, and is
+   * not taken for a command just because all of this was fast enough.
+   */
+  greeted (newcomer: Session, frame: Buffer | null): void {
+    process.nextTick(this.#enterNext, newcomer, frame)
+  }
+
+  /**
+   * Waits only where there is something to wait for: in a crowd that comes back, each would wait for all the others.
+   * Never rejects: whatever goes wrong ends this socket, and nothing else.
+   * @param frame the first one, where the token is in it; null where it is binary
+   */
+  async #enter (session: Session, frame: Buffer | null = null): Promise<void> {
+    const { route, connection, request } = session
+    let room: string | undefined
+    try {
+      const first = tellsByFrame(route) ? this.handshakes.read(connection, frame) : undefined
       this.handshakes.startHooks(connection)
       if (route.authenticate !== false) {
-        await session.open(token)
+        const opening = session.open(first?.token)
+        if (opening !== undefined) await opening
         this.#admit(session, connection)
       }
 
@@ -120,7 +142,7 @@ export class Sockets implements ConnectionHost {
       connection.memberships = several
       const members: Membership[] = []
       for (const destination of route.destinations) {
-        const sought = typeof destination === 'function' ? connection.until(() => destination(request)) : destination
+        const sought = typeof destination === 'function' ? connection.ask(destination, request) : destination
         const found = isThenable(sought) ? await sought : sought
         const member = several === undefined ? new Membership(this.#members, route, connection, found, request) : several.add(found)
         if (member === undefined) continue // two of them have led to one room
@@ -132,7 +154,7 @@ export class Sockets implements ConnectionHost {
       this.handshakes.finish(connection)
 
       connection.stay = several ?? (route.onLeave === undefined ? undefined : members[0])
-      const entering = this.#letIn(connection, members, recovering)
+      const entering = this.#letIn(connection, members, first?.recover)
       if (entering !== undefined) await entering
       if (route.takers.length > 0 && connection.open) this.#takeCommands(route, connection, request)
       if (session.hooked) session.releaseReply()
@@ -159,24 +181,30 @@ export class Sockets implements ConnectionHost {
   /** In all rooms or in none. What the first ones bring waits until the client can be told of all. */
   #letIn (connection: RoomConnection, members: readonly Membership[], recovering: unknown): void | Promise<unknown> {
     const [only] = members
-    if (only === undefined) return this.#announce(connection, [], false)
-    if (members.length === 1) return only.enter(recovering, (standing, degraded) => this.#announce(connection, [[only.room, standing]], degraded))
+    if (only === undefined) return this.#welcome(connection, [], false)
+    if (members.length === 1) return only.enter(recovering, this)
 
     const place = connection.hold(undefined)
     const rooms = new Map<string, Standing>()
     let anyDegraded = false
-    return each(members, member => member.enter(recovering, (standing, degraded) => {
-      rooms.set(member.room, standing)
+    const announce = ({ room }: Membership, standing: Standing, degraded: boolean): void => {
+      rooms.set(room, standing)
       anyDegraded ||= degraded
       if (rooms.size < members.length) return
-      for (const room of rooms.keys()) if (!connection.rooms.has(room)) rooms.delete(room) // it was taken away meanwhile
-      this.#announce(connection, rooms, anyDegraded)
+      for (const room of rooms.keys()) if (!connection.names.has(room)) rooms.delete(room) // it was taken away meanwhile
+      this.#welcome(connection, rooms, anyDegraded)
       connection.settle(place)
-    }))
+    }
+    return Promise.all(members.map(async member => await member.enter(recovering, { announce })))
+  }
+
+  /** The only room of a socket. */
+  announce ({ connection, room }: Membership, standing: Standing, degraded: boolean): void {
+    this.#welcome(connection, [[room, standing]], degraded)
   }
 
   /** The word that the token was good and that messages arrive from now on. */
-  #announce (connection: RoomConnection, rooms: Standings, degraded: boolean): void {
+  #welcome (connection: RoomConnection, rooms: Standings, degraded: boolean): void {
     this.#expiry.add(connection)
     if (!connection.open) return
     this.#keepAlive.add(connection)
@@ -192,9 +220,15 @@ export class Sockets implements ConnectionHost {
 
   /** Faults here have been reported already, and are no refusals: the client has been told that it is in. */
   #settle (connection: RoomConnection, members: readonly Membership[]): void | Promise<unknown> {
-    return each(members, member => member.arrive()?.catch(error => {
+    const [only] = members
+    if (members.length === 1 && only !== undefined) return this.#arrive(connection, only)
+    return Promise.all(members.map(async member => await this.#arrive(connection, member)))
+  }
+
+  #arrive (connection: RoomConnection, member: Membership): void | Promise<void> {
+    return member.arrive()?.catch(error => {
       if (error !== GONE) connection.end('unavailable')
-    }))
+    })
   }
 
   /** An end before or at the door. Refusals are the client's affair; faults are ours, and are logged and reported. */
@@ -255,7 +289,7 @@ export class Sockets implements ConnectionHost {
   }
 }
 
-/** All side by side. Mostly there is one, for which there is nothing to wait for. */
-function each (members: readonly Membership[], work: (member: Membership) => void | Promise<void>): void | Promise<unknown> {
-  return members.length === 1 ? work(members[0] as Membership) : Promise.all(members.map(async member => await work(member)))
+/** Whether a socket says with its first frame whose it is, and not with its upgrade, or not at all. */
+function tellsByFrame ({ authenticate }: Route): boolean {
+  return authenticate !== false && authenticate !== 'upgrade'
 }

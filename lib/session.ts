@@ -14,7 +14,7 @@ import type { Route } from './policy.js'
 import { errorFrame, refreshedFrame } from './protocol.js'
 import { report } from './report.js'
 import type { Revocations } from './revocations.js'
-import { after } from './thenable.js'
+import { isThenable } from './thenable.js'
 
 /** What all sessions of an application share. */
 export interface SessionHost {
@@ -22,36 +22,38 @@ export interface SessionHost {
   readonly revocations: Revocations
   /** Bounds the hooks of a refresh, as those of the door are. */
   readonly hooks: Bounded
+  /** The names of the raw request that this application's requests have beside `raw`, as soon as one has any. */
+  aliases: readonly symbol[]
 }
 
 type Id = string | number | undefined
 
 /** Whose a socket is, for as long as it is open: by one token after the other, but always the same user. */
 export class Session {
+  readonly route: Route
+  readonly connection: RoomConnection
+  readonly request: FastifyRequest
   readonly #host: SessionHost
-  readonly #route: Route
-  readonly #connection: RoomConnection
-  #request: FastifyRequest
   /** Once it is released, only where hooks of the application's need one. */
   #reply: FastifyReply | undefined
   #refreshing = false
 
   constructor (host: SessionHost, route: Route, connection: RoomConnection, request: FastifyRequest, reply: FastifyReply) {
     this.#host = host
-    this.#route = route
-    this.#connection = connection
-    this.#request = request
+    this.route = route
+    this.connection = connection
+    this.request = request
     this.#reply = reply
   }
 
   /** Whether a hook of the application's checks its tokens, and may need a reply for that. */
   get hooked (): boolean {
-    return typeof this.#route.authenticate === 'function'
+    return typeof this.route.authenticate === 'function'
   }
 
   /** Whether another token can be checked: by the application's hook, or by @fastify/jwt. */
   get renewable (): boolean {
-    return this.#route.authenticate !== 'upgrade' || 'jwtVerify' in this.#request
+    return this.route.authenticate !== 'upgrade' || 'jwtVerify' in this.request
   }
 
   /**
@@ -59,13 +61,25 @@ export class Session {
    * @throws GONE, what the hooks throw, FST_ROOMS_OLD_TOKEN: at once, or as a promise
    */
   open (token: string | undefined): void | PromiseLike<void> {
-    const { revocations } = this.#host
-    return after(identify(this.#route, this.#connection, token, this.#request, this.#reply), identity => {
-      return after(this.#connection.until(() => revocations.ready), () => {
-        this.#take(identity)
-        if (revocations.bars(this.#connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
-      })
-    })
+    const identity = identify(this.route, this.connection, token, this.request, this.#reply)
+    return isThenable(identity) ? identity.then(identity => this.#check(identity)) : this.#check(identity)
+  }
+
+  #check (identity: Identity): void | PromiseLike<void> {
+    const { ready } = this.#host.revocations
+    if (ready === true) this.#accept(identity)
+    else return this.#await(ready, identity)
+  }
+
+  async #await (ready: Promise<true>, identity: Identity): Promise<void> {
+    await this.connection.until(() => ready)
+    this.#accept(identity)
+  }
+
+  #accept (identity: Identity): void {
+    this.connection.assertOpen()
+    this.#take(identity)
+    if (this.#host.revocations.bars(this.connection)) throw new errors.FST_ROOMS_OLD_TOKEN()
   }
 
   /** Nobody answers the upgrade any more. A hook that checks the next token gets a reply in its likeness, though. */
@@ -79,7 +93,10 @@ export class Session {
    * is of no use for that. In place: a copy of it for each socket would be the most expensive part of letting one in.
    */
   release (): void {
-    replaceRaw(this.#request, essenceOf(this.#request.raw))
+    const host = this.#host
+    // A hook that reads the body otherwise gives its requests another stream.
+    if (host.aliases.length === 0) host.aliases = aliasesOf(this.request)
+    replaceRaw(this.request, essenceOf(this.request.raw), host.aliases)
   }
 
   /**
@@ -87,16 +104,16 @@ export class Session {
    * which are at work never see another user, and what cannot be decided leaves all as it was.
    */
   async refresh (token: string, id: Id): Promise<void> {
-    const connection = this.#connection
+    const connection = this.connection
     if (this.#refreshing) return connection.say(errorFrame(new errors.FST_ROOMS_REFRESHING(), id))
     this.#refreshing = true
     try {
-      const request = copyOf(this.#request)
+      const request = copyOf(this.request)
       // A hook that leaves a user alone who is there would take any token for good.
       if (this.hooked) Object.assign(request, { user: null })
       const { identity, allowed } = await this.#host.hooks.run(() => this.#decide(token, request))
       if (!connection.open) return
-      keep(request, this.#request)
+      keep(request, this.request)
       this.#renew(identity, allowed, id)
     } catch (error) {
       this.#refuse(error, id)
@@ -107,8 +124,8 @@ export class Session {
 
   /** Who it is, and in which of the socket's rooms it may still be. */
   async #decide (token: string, request: FastifyRequest): Promise<{ identity: Identity, allowed: ReadonlyMap<string, boolean> }> {
-    const connection = this.#connection
-    const identity = await identify(this.#route, connection, token, request, this.#reply)
+    const connection = this.connection
+    const identity = await identify(this.route, connection, token, request, this.#reply)
     // Where nobody can say whose tokens are whose, a new one might be anybody's.
     if (identity.userId === undefined) throw new errors.FST_ROOMS_NO_USER_ID()
     if (identity.userId !== connection.userId) throw new errors.FST_ROOMS_OTHER_USER()
@@ -122,10 +139,10 @@ export class Session {
   }
 
   async #allows (room: string, identity: Identity, request: FastifyRequest): Promise<boolean> {
-    const contract = this.#connection.memberships?.contractOf(room) ?? contractOf(this.#route, room)
+    const contract = this.connection.memberships?.contractOf(room) ?? contractOf(this.route, room)
     if (this.#host.revocations.bars(identity, room)) return false
     try {
-      await authorize(this.#route, contract, { user: identity.user, room, params: request.params, request })
+      await authorize(this.route, contract, { user: identity.user, room, params: request.params, request })
       return true
     } catch (error) {
       if (causeOf(error) !== 'forbidden') throw error
@@ -134,7 +151,7 @@ export class Session {
   }
 
   #renew (identity: Identity, allowed: ReadonlyMap<string, boolean>, id: Id): void {
-    const connection = this.#connection
+    const connection = this.connection
     this.#take(identity)
     // First of all: whoever ends from here on is taken out again.
     this.#host.expiry.add(connection)
@@ -147,7 +164,7 @@ export class Session {
   }
 
   #take ({ user, userId, issuedAt, expiresAt }: Identity): void {
-    const connection = this.#connection
+    const connection = this.connection
     connection.user = user
     connection.userId = userId
     connection.issuedAt = issuedAt
@@ -156,7 +173,7 @@ export class Session {
 
   /** A token that is no good ends the socket; a fault of ours does not: the old token still is. */
   #refuse (error: unknown, id: Id): void {
-    const connection = this.#connection
+    const connection = this.connection
     if (error === GONE || !connection.open) return
     const cause = causeOf(error)
     if (cause === 'invalid_token' || cause === 'forbidden') {
@@ -164,14 +181,14 @@ export class Session {
       connection.end(cause)
       return
     }
-    if (cause === 'unavailable') report(this.#route, connection.log, connection, undefined, error, 'new token could not be checked')
+    if (cause === 'unavailable') report(this.route, connection.log, connection, undefined, error, 'new token could not be checked')
     connection.say(errorFrame(new errors.FST_ROOMS_REFRESH_FAILED(), id))
   }
 }
 
 /** A room of the socket's, be it about to join it, of which nothing is decided. */
-function next ({ rooms, memberships }: RoomConnection, decided: ReadonlyMap<string, boolean>): string | undefined {
-  for (const room of memberships?.names ?? rooms) if (!decided.has(room)) return room
+function next ({ names, memberships }: RoomConnection, decided: ReadonlyMap<string, boolean>): string | undefined {
+  for (const room of memberships?.names ?? names) if (!decided.has(room)) return room
   return undefined
 }
 
@@ -181,7 +198,7 @@ function next ({ rooms, memberships }: RoomConnection, decided: ReadonlyMap<stri
  */
 function copyOf (request: FastifyRequest): FastifyRequest {
   const copy = cloneOf(request)
-  replaceRaw(copy, Object.defineProperty(cloneOf(request.raw), 'headers', { value: { ...request.raw.headers }, writable: true }))
+  replaceRaw(copy, Object.defineProperty(cloneOf(request.raw), 'headers', { value: { ...request.raw.headers }, writable: true }), aliasesOf(copy))
   return copy
 }
 
@@ -198,9 +215,14 @@ function essenceOf (raw: IncomingMessage & { originalUrl?: string }): IncomingMe
 }
 
 /** Fastify keeps the raw request under more than one name: as the stream of a body, too. */
-function replaceRaw (request: FastifyRequest, raw: IncomingMessage): void {
+function aliasesOf (request: FastifyRequest): symbol[] {
   const own = request as unknown as Record<PropertyKey, unknown>
-  for (const name of Object.getOwnPropertySymbols(request)) if (own[name] === own.raw) own[name] = raw
+  return Object.getOwnPropertySymbols(request).filter(name => own[name] === own.raw)
+}
+
+function replaceRaw (request: FastifyRequest, raw: IncomingMessage, aliases: readonly symbol[]): void {
+  const own = request as unknown as Record<PropertyKey, unknown>
+  for (const name of aliases) if (own[name] === own.raw) own[name] = raw
   own.raw = raw
 }
 

@@ -10,6 +10,7 @@ import { advanceClock } from './helpers/clock.js'
 import { endingOf, INVALID_TOKEN, join, open, refusalOf, status } from './helpers/client.js'
 import type { Ending } from './helpers/client.js'
 import { Gate } from './helpers/gate.js'
+import { frame, sendRaw, upgradeRequest } from './helpers/raw.js'
 import { watchForStrays } from './helpers/strays.js'
 
 const noStrays = watchForStrays(t)
@@ -267,6 +268,20 @@ t.test('a socket whose upgrade was under way when the application began to close
   const outcome = await opening.then(endingOf, (error: Error) => error.message)
   t.match(outcome, { frames: [status('restarting')], code: 1012 })
   await closed
+})
+
+t.test('what comes in one piece with the token is ignored also where the verdict takes no time', async t => {
+  const room = await createApp(t)
+  await join(t, room.url, room.token()) // so that the room is there
+  const raw = sendRaw(t, room.url, upgradeRequest(room.url))
+  await raw.received('101 Switching Protocols')
+  raw.write(frame(JSON.stringify({ token: room.token() })), frame('{"command":"SAY","id":1}'), frame('{"command":"WSPing"}'))
+  await raw.received('"connected"')
+  t.equal(room.app.ws.stats().ignored, 2)
+  raw.write(frame('{"command":"WSPing"}'))
+  await raw.received('WSPong')
+  t.notMatch(raw.text(), 'WSError')
+  t.equal(raw.text().split('WSPong').length, 2, 'one')
 })
 
 t.test('nothing is answered before the verdict, whatever a client sends with its token', async t => {

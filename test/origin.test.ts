@@ -85,6 +85,18 @@ t.test("a route's own origins take the place of the plugin's", async t => {
   await isRefused(t, b, 'https://a.example')
 })
 
+t.test('a function that throws refuses, whatever it throws', async t => {
+  for (const thrown of [undefined, null, 0, '', 'a detail', new Error('a detail')]) {
+    for (const origins of [() => { throw thrown }, async () => { throw thrown }] as Origins[]) {
+      const running = await createApp(t, { rooms: { origins } })
+      const { status, body } = await answerTo(t, running.url, { headers: { origin: 'https://a.example' } })
+      t.equal(status, 500, String(thrown))
+      if (thrown === 'a detail') t.notMatch(JSON.stringify(body), /a detail/)
+      t.equal(running.app.ws.stats().connections, 0)
+    }
+  }
+})
+
 t.test('a function decides by returning `true`, and nothing else', async t => {
   t.test('at once or later, and sees the request', async t => {
     const seen: unknown[] = []

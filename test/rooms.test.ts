@@ -238,6 +238,7 @@ t.test('each entry is authorised', async t => {
   t.test('a name that cannot be is refused', async t => {
     await t.rejects(connection().join('no name'), { code: 'FST_ROOMS_INVALID_ROOM' })
     await t.rejects(connection().join(undefined as never), { code: 'FST_ROOMS_INVALID_ROOM' })
+    t.equal(await connection().leave(undefined as never), false)
     t.equal(await connection().leave('no name'), false)
     t.strictSame(reported, [])
   })
