@@ -29,7 +29,7 @@ export class Turnstile extends EventEmitter {
   /** When this turn began, as far as it is known; undefined where nobody comes. In the time of `performance.now()`. */
   #began: number | undefined
   readonly #turn = (): void => this.#open()
-  #server: HttpServer | undefined
+  #server!: HttpServer
 
   /** @param most how many may wait. Where more come, one passes for each of them */
   constructor (most: number) {
@@ -49,7 +49,7 @@ export class Turnstile extends EventEmitter {
 
   /** What @fastify/websocket injects comes in by the server, as all upgrades do: others listen there, too. */
   override emit (event: string | symbol, ...details: unknown[]): boolean {
-    return this.#server?.emit(event as string, ...details) ?? false
+    return this.#server.emit(event as string, ...details)
   }
 
   /** All that wait pass at once. */

@@ -46,6 +46,14 @@ async function createStand (t: Test, commands: Partial<CommandHandlers<typeof st
 
 const error = (code: string, message: unknown, id?: unknown) => ({ command: 'WSError', data: { code, message }, ...id !== undefined && { id } })
 
+t.test('a handler knows the room, and the rooms of the socket, as often as it asks', async t => {
+  const { client } = await createStand(t, { NOTE: ({ room, connection }) => [room, ...connection.rooms] })
+  for (const id of [1, 2]) {
+    client.send({ command: 'NOTE', id })
+    t.strictSame(await client.expectMessage(), { command: 'NOTE', data: ['stand/7', 'stand/7'], id })
+  }
+})
+
 t.test('a command is answered, and the answer has its id', async t => {
   const { client, app } = await createStand(t)
   client.send({ command: 'CALL_NEXT', data: { desk: 4 }, id: 'a' })

@@ -270,6 +270,23 @@ t.test('a socket whose upgrade was under way when the application began to close
   await closed
 })
 
+t.test('what listens to the reply of an upgrade, and throws, ends its own socket and nothing else', async t => {
+  const reported: unknown[] = []
+  const { app, url, token } = await createApp(t, {
+    rooms: { onError: ({ error }) => { reported.push(error.message) } },
+    setup (app) {
+      app.addHook('onRequest', async (request, reply) => {
+        if (request.headers.origin === 'https://bad.example') reply.raw.once('close', () => { throw new Error('a listener that throws') })
+      })
+    }
+  })
+  const member = await join(t, url, token())
+  t.strictSame(await endingOf(await open(t, url, { headers: { origin: 'https://bad.example' } })), UNAVAILABLE)
+  t.strictSame(reported, ['a listener that throws'])
+  await app.ws.sendToRoom('cdr', { command: 'M' })
+  t.match(await member.next(), { command: 'M' })
+})
+
 t.test('what comes in one piece with the token is ignored also where the verdict takes no time', async t => {
   const room = await createApp(t)
   await join(t, room.url, room.token()) // so that the room is there
