@@ -52,7 +52,7 @@ async function attempt (victim, attack, number, most, wanted) {
     rounds.push(await round(victim, attack, number))
     pace = paceOf(rounds)
   } while (rounds.length < most && pace.verdict !== 'kept')
-  if (pace.verdict === 'slowed') pace = against(await elsewhere(victim, attack, number, most, wanted), pace)
+  if (pace.verdict === 'slowed') pace.elsewhere = await elsewhere(victim, attack, number, most, wanted)
   const held = Math.max(...rounds.map(({ held }) => held))
   const harm = await victim.harm()
   const failures = [
@@ -73,7 +73,7 @@ function paceOf (rounds) {
 
 /**
  * What members notice of the same attack on another server of the kind, in a process of its own: the machine's part in it, which
- * has to take in so many connections whoever accepts them. The lowest of as many rounds.
+ * has to take in so many connections whoever accepts them. The lowest of as many rounds. It excuses nothing.
  */
 async function elsewhere (victim, attack, number, rounds, wanted) {
   const other = await Victim.start(victim.contender, { members: 0, rate: 0, wanted })
@@ -85,11 +85,6 @@ async function elsewhere (victim, attack, number, rounds, wanted) {
   } finally {
     await other.close()
   }
-}
-
-/** Members who are slowed by no more than half of what the machine does to them are not slowed by the attack on their server. */
-function against (elsewhere, pace) {
-  return { ...pace, elsewhere, verdict: pace.during > elsewhere * 1.5 ? 'slowed' : 'kept' }
 }
 
 async function rehearse (target, attack, number) {

@@ -29,7 +29,7 @@ ${table(['version', ''], Object.entries(versions))}
     : `The lowest of up to ${rounds} rounds counts, each by itself, since what else the machine does only adds.`}
   Where that is more than half and 5 ms above what it was before, the third number is what the same attack on another server of the
   kind does, in a process of its own on this machine, to the members whom nobody attacks: so many connections slow everyone on two
-  cores, whoever accepts them.
+  cores, whoever accepts them. It excuses nothing.
   A \`?\` stands where it was above 15 ms without any attack: the machine had too much else to do, and nothing can be said.
 
 ${table(['attack', 'Socket.IO', 'held each', 'p99, ms', 'fastify-rooms', 'held each', 'p99, ms'], results.map(({ id, what, count, outcomes }) => [
@@ -37,7 +37,7 @@ ${table(['attack', 'Socket.IO', 'held each', 'p99, ms', 'fastify-rooms', 'held e
   ]))}
 
 For this plugin, every attacker has to end as [protocol.md](protocol.md#how-sockets-end) says, to hold less than 100 KB, and to slow no
-member by more than half and 5 ms, or by more than half of what the same attack elsewhere does to it. No member may miss a message, and the process has to live. ${missed.length === 0 ? 'In this run, all of that held' : 'Of that did not hold in this run what follows'}${unknown === 0 ? '' : `; but of ${unknown} of ${results.length} attacks it could not be said whether they slow members`}${missed.length === 0 ? '.' : ':'}
+member by more than half and 5 ms. No member may miss a message, and the process has to live. ${missed.length === 0 ? 'In this run, all of that held' : 'Of that did not hold in this run what follows'}${unknown === 0 ? '' : `; but of ${unknown} of ${results.length} attacks it could not be said whether they slow members`}${missed.length === 0 ? '.' : ':'}
 ${missed.length === 0 ? '' : `\n${table(['attack', 'what was found'], missed)}\n`}
 The attacks are in [hostile/attacks](../hostile/attacks); [test/hostile](../test/hostile) has these and more, as tests.
 ${END}`

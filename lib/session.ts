@@ -22,7 +22,7 @@ export interface SessionHost {
   readonly revocations: Revocations
   /** Bounds the hooks of a refresh, as those of the door are. */
   readonly hooks: Bounded
-  /** The names of the raw request that this application's requests have beside `raw`, as soon as one has any. */
+  /** Under which names the requests of this application have the raw one, beside `raw`; empty until that has been seen. */
   aliases: readonly symbol[]
 }
 

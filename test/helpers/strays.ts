@@ -18,9 +18,8 @@ export function watchForStrays (t: Test): () => void {
 }
 
 /**
- * The process has nothing left to do. Node 20 may then, now and then, wait for ever at full speed for a request that was under
- * way with a handle that it has closed (`Environment::CleanupHandles`), which `process.exit` spares it. tap has heard of the
- * end first, and may have more to do.
+ * The process has nothing left to do. Node 20 may then, now and then, run for ever in `Environment::CleanupHandles`, which
+ * `process.exit` spares it. tap hears of the end first, and may have more to do: so it is waited for once more.
  */
 function leave (): void {
   setImmediate(() => { process.once('beforeExit', () => process.exit()) })
