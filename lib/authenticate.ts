@@ -11,7 +11,12 @@ export type DefaultAuthenticate = 'jwt'
 export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object, done?: (error: unknown, user: User) => void): unknown
-  server: { jwt?: { lookupToken? (request: FastifyRequest): string } }
+  server: {
+    jwt?: {
+      readonly options?: { readonly verify?: { readonly extractToken?: unknown, readonly onlyCookie?: unknown } }
+      lookupToken? (request: FastifyRequest): string
+    }
+  }
 }
 
 /**
@@ -78,10 +83,10 @@ function withToken (request: FastifyRequest, token: string): FastifyRequest {
 export function verify (request: WithUser, token: string): User | PromiseLike<User> {
   const { headers } = request.raw
   const { authorization } = headers
-  headers.authorization = `Bearer ${token}`
+  const bearer = headers.authorization = `Bearer ${token}`
   let user: User | PromiseLike<User>
   try {
-    user = check(request, found(request) === token ? undefined : { verify: { extractToken: () => token } })
+    user = check(request, takes(request, bearer) || found(request) === token ? undefined : { verify: { extractToken: () => token } })
   } catch (error) {
     restore(headers, authorization)
     throw error
@@ -124,7 +129,16 @@ export function check (request: WithUser, options?: object): User | PromiseLike<
   return answer.user
 }
 
-/** It is asked each time, and not by its options: a hook may have given the request other headers, which come first. */
+/**
+ * Whether @fastify/jwt, as it was registered, takes a bearer of the request's headers; and whether it would see this one: a hook
+ * may have given the request other headers, which come first. To have it look twice would be a fiftieth of letting a socket in.
+ */
+function takes ({ headers, server: { jwt } }: WithUser, bearer: string): boolean {
+  const verify = jwt?.options?.verify
+  return verify !== undefined && !verify.extractToken && !verify.onlyCookie && headers.authorization === bearer
+}
+
+/** Where it looks elsewhere, it is asked. */
 function found (request: WithUser): string | undefined {
   try {
     return request.server.jwt?.lookupToken?.(request)

@@ -52,6 +52,10 @@ export class Deadlines<T extends object> {
     this.#timer ??= this.#arm(this.#ms)
   }
 
+  has (item: T): boolean {
+    return (item as Timed<T>)[kDue]?.owner === this
+  }
+
   /** @returns whether it was still waiting */
   delete (item: T): boolean {
     const { [kDue]: due } = item as Timed<T>

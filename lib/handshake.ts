@@ -69,9 +69,13 @@ export class Handshakes {
     return { token, recover }
   }
 
-  /** Starts the time of the hooks, in the place of the token's: nothing has two deadlines. */
-  startHooks (connection: RoomConnection): void {
-    this.#hooks.add(connection)
+  /**
+   * What hooks take is counted from the first of them that has to be waited for, in the place of the token's time: nothing has two deadlines.
+   * @returns what it was given
+   */
+  within<T> (connection: RoomConnection, work: PromiseLike<T>): PromiseLike<T> {
+    if (!this.#hooks.has(connection)) this.#hooks.add(connection)
+    return work
   }
 
   /** The hooks have decided, or the socket has ended. */

@@ -6,7 +6,7 @@ import type { Dialect } from './dialect.js'
 import { PING_FRAME } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters, End } from './stats.js'
-import { frame, sizeOf, streamOf } from './wire.js'
+import { frame, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
 
 export interface OutletLimits {
@@ -78,9 +78,11 @@ export abstract class Outlet {
   /** Writes a frame, unless the client is too far behind in reading, which ends it. */
   write (payload: Payload): boolean {
     this.#host.flush()
-    if (!this.open || this.#isFull(this.socket.bufferedAmount + sizeOf(payload))) return false
+    if (!this.open) return false
+    const bytes = frame(payload)
+    if (this.#isFull(this.socket.bufferedAmount + bytes.length)) return false
     const stream = streamOf(this.socket)
-    if (stream !== undefined) stream.write(frame(payload))
+    if (stream !== undefined) stream.write(bytes)
     else this.socket.send(payload, TEXT)
     return true
   }

@@ -46,6 +46,9 @@ export interface Standing extends Partial<Position> {
   readonly reason?: string
 }
 
+/** In a room without history. */
+export const NOWHERE: Standing = {}
+
 /** By the names of rooms. */
 export type Standings = Iterable<readonly [room: string, Standing]>
 
@@ -82,13 +85,14 @@ export function refreshedFrame (expiresIn: number | undefined, id: string | numb
 /** The broker did not confirm in time. */
 const DEGRADED = ',"degraded":true'
 
+/** Nothing in the name of a room has to be escaped. */
 function standingIn (room: string, standing: Standing): string {
-  return `${JSON.stringify(room)}:${JSON.stringify(standing)}`
+  return `"${room}":${standing === NOWHERE ? '{}' : JSON.stringify(standing)}`
 }
 
 /** Tells members where they stand from now on. */
 export function epochFrame (room: string, { epoch, seq, mid }: Position): string {
-  return `{"command":"WSStatus","data":{"status":"epoch","rooms":{${JSON.stringify(room)}:${JSON.stringify({ epoch, seq, mid })}}}}`
+  return `{"command":"WSStatus","data":{"status":"epoch","rooms":{${standingIn(room, { epoch, seq, mid })}}}}`
 }
 
 /** What a client says of where it stood in a room: nothing, a position, or nonsense, which is null. */
@@ -178,7 +182,7 @@ export function unnumbered (text: string, { seq, mid }: Position): string | unde
  */
 export function labelled<Frame extends Payload> (frame: Frame, room: string): Frame
 export function labelled (frame: Payload, room: string): Payload {
-  const label = `,"room":${JSON.stringify(room)}}`
+  const label = `,"room":"${room}"}`
   const end = frame.lastIndexOf('}') // other programs may have put a line's end after it
   return typeof frame === 'string' ? frame.slice(0, end) + label : Buffer.concat([frame.subarray(0, end), Buffer.from(label)])
 }

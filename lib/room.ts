@@ -12,7 +12,7 @@ import type { Turn } from './fanout.js'
 import type { Histories } from './histories.js'
 import { RoomHistory } from './history.js'
 import type { Resumed } from './history.js'
-import { RESYNC_FRAME } from './protocol.js'
+import { NOWHERE, RESYNC_FRAME } from './protocol.js'
 import type { Standing } from './protocol.js'
 import type { Resyncs } from './resync.js'
 import type { Counters } from './stats.js'
@@ -47,7 +47,7 @@ export interface Entrant {
 }
 
 /** Where a member of a room without history stands. */
-const ANYWHERE: Resumed = { standing: {}, missed: [] }
+const ANYWHERE: Resumed = { standing: NOWHERE, missed: [] }
 
 /** A room, here: its members, the broker's channel for it, and what it keeps. */
 export class Room {

@@ -131,10 +131,9 @@ export class Sockets implements ConnectionHost, Announcer {
     let room: string | undefined
     try {
       const first = tellsByFrame(route) ? this.handshakes.read(connection, frame) : undefined
-      this.handshakes.startHooks(connection)
       if (route.authenticate !== false) {
         const opening = session.open(first?.token)
-        if (opening !== undefined) await opening
+        if (opening !== undefined) await this.handshakes.within(connection, opening)
         this.#admit(session, connection)
       }
 
@@ -143,12 +142,12 @@ export class Sockets implements ConnectionHost, Announcer {
       const members: Membership[] = []
       for (const destination of route.destinations) {
         const sought = typeof destination === 'function' ? connection.ask(destination, request) : destination
-        const found = isThenable(sought) ? await sought : sought
+        const found = isThenable(sought) ? await this.handshakes.within(connection, sought) : sought
         const member = several === undefined ? new Membership(this.#members, route, connection, found, request) : several.add(found)
         if (member === undefined) continue // two of them have led to one room
         room = member.room
         const asked = member.authorize()
-        if (asked !== undefined) await asked
+        if (asked !== undefined) await this.handshakes.within(connection, asked)
         members.push(member)
       }
       this.handshakes.finish(connection)

@@ -1,4 +1,6 @@
 import { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { causeOf } from './authenticate.js'
 import type { Bounded } from './bounded.js'
@@ -207,11 +209,28 @@ function cloneOf<T extends object> (original: T): T {
 }
 
 /** What a check may look at of a request whose upgrade is long over. */
+class Essence {
+  readonly headers: IncomingHttpHeaders
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly httpVersion: string
+  readonly socket: Socket
+
+  constructor ({ headers, method, url, httpVersion, socket }: IncomingMessage) {
+    this.headers = headers
+    this.method = method
+    this.url = url
+    this.httpVersion = httpVersion
+    this.socket = socket
+  }
+}
+// Not by `extends`, which would have Node make all that is left out here.
+Object.setPrototypeOf(Essence.prototype, IncomingMessage.prototype)
+
 function essenceOf (raw: IncomingMessage & { originalUrl?: string }): IncomingMessage {
-  const { headers, method, url, httpVersion, socket, originalUrl } = raw
-  const essence = { __proto__: IncomingMessage.prototype, headers, method, url, httpVersion, socket } as object
-  if (originalUrl !== undefined) Object.assign(essence, { originalUrl }) // Fastify's, where it rewrites URLs
-  return essence as IncomingMessage
+  const essence = new Essence(raw) as IncomingMessage & { originalUrl?: string }
+  if (raw.originalUrl !== undefined) essence.originalUrl = raw.originalUrl // Fastify's, where it rewrites URLs
+  return essence
 }
 
 /** Fastify keeps the raw request under more than one name: as the stream of a body, too. */
