@@ -13,7 +13,7 @@ export type WithUser = FastifyRequest & {
   jwtVerify (options?: object, done?: (error: unknown, user: User) => void): unknown
   server: {
     jwt?: {
-      readonly options?: { readonly verify?: { readonly extractToken?: unknown, readonly onlyCookie?: unknown } }
+      readonly options?: { readonly verify?: { readonly extractToken?: unknown, readonly onlyCookie?: unknown } | null }
       lookupToken? (request: FastifyRequest): string
     }
   }
@@ -135,7 +135,8 @@ export function check (request: WithUser, options?: object): User | PromiseLike<
  */
 function takes ({ headers, server: { jwt } }: WithUser, bearer: string): boolean {
   const verify = jwt?.options?.verify
-  return verify !== undefined && !verify.extractToken && !verify.onlyCookie && headers.authorization === bearer
+  // Under a namespace of that name, these are not its options.
+  return typeof verify === 'object' && verify !== null && !verify.extractToken && !verify.onlyCookie && headers.authorization === bearer
 }
 
 /** Where it looks elsewhere, it is asked. */

@@ -11,7 +11,7 @@ interface Waiting {
   readonly context: AsyncResource
 }
 
-/** How many upgrades pass in one turn of the event loop at least: about half a millisecond of work. */
+/** How many upgrades pass in one turn of the event loop, but for the first one of a crowd, where fewer may: about half a millisecond of work. */
 const EACH_TURN = 4
 /** More pass where turns are long for other reasons: for this part of what the last one took. */
 const SHARE = 1 / 3

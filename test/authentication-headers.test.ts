@@ -51,4 +51,14 @@ t.test('a cookie lets nobody in whose first message has no good token, however `
   }
 })
 
+t.test('what is found elsewhere lets nobody in either, by whatever name @fastify/jwt is registered', async t => {
+  let good = ''
+  const room = await createApp(t, {
+    jwt: { namespace: 'options', jwtVerify: 'jwtVerify', verify: { algorithms: ['HS256'], extractToken: () => good } },
+    setup: app => { good = (app.jwt as unknown as { options: typeof app.jwt }).options.sign({ sub: 'mallory' }) }
+  })
+  t.strictSame(await refusalOf(t, room.url, { token: 'nonsense' }), INVALID_TOKEN)
+  await join(t, room.url, good)
+})
+
 noStrays()

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Entry, interleave } from '../contest.js'
 
 const CONTENDERS = ['rooms', 'hand', 'socketio']
-/** More than other slow cases have: one process and the next of the same program differ by a fifth here, by where their memory lies. */
+/** More than other slow cases have: one process and the next of the same program may differ by a fifth here. */
 const MOST_ROUNDS = 21
 const SETTLE = 300 // ms
 
