@@ -26,8 +26,8 @@ export class Turnstile extends EventEmitter {
   readonly #waiting: Waiting[] = []
   /** How many have passed in this turn, or have since the last one of which the end was asked for. */
   #passed = 0
-  /** When this turn began, as far as it is known, in the time of `performance.now()`. */
-  #began = 0
+  /** When this turn began, as far as it is known; undefined where nobody has asked for its end. In the time of `performance.now()`. */
+  #began: number | undefined
   readonly #turn = (): void => this.#open()
   #server!: HttpServer
 
@@ -71,6 +71,7 @@ export class Turnstile extends EventEmitter {
   }
 
   #begin (): void {
+    if (this.#began !== undefined) return
     this.#began = performance.now()
     setImmediate(this.#turn)
   }
@@ -78,8 +79,9 @@ export class Turnstile extends EventEmitter {
   /** The end of a turn. */
   #open (): void {
     const now = performance.now()
-    const until = now + (now - this.#began) * SHARE
+    const until = now + (now - (this.#began as number)) * SHARE
     const left = EACH_TURN - this.#passed
+    this.#began = undefined
     this.#passed = 0
     if (this.#waiting.length > 0) this.#begin()
     for (let passed = 0; this.#waiting.length > 0 && (passed < left || performance.now() < until); passed++) this.#passFirst()

@@ -129,6 +129,26 @@ t.test('who is put out with an error while they wait does not pass, and does not
   await new Promise(resolve => { sockets[EACH_TURN]?.once('close', resolve) })
 })
 
+t.test('the end of a turn is asked for once, also where all have passed before it comes, and others follow', async t => {
+  const turnstile = new Turnstile(10)
+  turnstile.watch(createServer())
+  const come = (count: number): void => {
+    for (let number = 0; number < count; number++) turnstile.emit('upgrade', number, new Socket(), Buffer.alloc(0))
+  }
+  const asked = (): number => process.getActiveResourcesInfo().filter(resource => resource === 'Immediate').length
+  come(EACH_TURN + 1)
+  await new Promise(resolve => setImmediate(resolve)) // by then its own has come, and has asked again for whoever waited
+  turnstile.flush()
+  const before = asked()
+  come(EACH_TURN)
+  t.equal(asked(), before)
+  come(1)
+  t.equal(turnstile.size, 1)
+  await new Promise(resolve => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(turnstile.size, 0)
+})
+
 t.test('where more come than may wait, one passes for each of them', async t => {
   const crowd = await gather(t, { rooms: { maxWaiting: 10 }, setup: app => { app.get('/plain', { websocket: true }, () => {}) } }, { path: '/plain' })
   crowd.rush()
