@@ -11,12 +11,12 @@ export type DefaultAuthenticate = 'jwt'
 export type WithUser = FastifyRequest & {
   user?: User
   jwtVerify (options?: object, done?: (error: unknown, user: User) => void): unknown
-  server: {
-    jwt?: {
-      readonly options?: { readonly verify?: { readonly extractToken?: unknown, readonly onlyCookie?: unknown } | null }
-      lookupToken? (request: FastifyRequest): string
-    }
-  }
+  server: { jwt?: Jwt }
+}
+
+interface Jwt {
+  readonly options?: { readonly verify?: { readonly extractToken?: unknown } | null }
+  lookupToken? (request: FastifyRequest): string
 }
 
 /**
@@ -86,7 +86,7 @@ export function verify (request: WithUser, token: string): User | PromiseLike<Us
   const bearer = headers.authorization = `Bearer ${token}`
   let user: User | PromiseLike<User>
   try {
-    user = check(request, takes(request, bearer) || found(request) === token ? undefined : { verify: { extractToken: () => token } })
+    user = check(request, finds(request, token, bearer) ? undefined : { verify: { extractToken: () => token } })
   } catch (error) {
     restore(headers, authorization)
     throw error
@@ -129,20 +129,41 @@ export function check (request: WithUser, options?: object): User | PromiseLike<
   return answer.user
 }
 
-/**
- * Whether @fastify/jwt, as it was registered, takes a bearer of the request's headers; and whether it would see this one: a hook
- * may have given the request other headers, which come first. To have it look twice would be a fiftieth of letting a socket in.
- */
-function takes ({ headers, server: { jwt } }: WithUser, bearer: string): boolean {
-  const verify = jwt?.options?.verify
-  // Under a namespace of that name, these are not its options.
-  return typeof verify === 'object' && verify !== null && !verify.extractToken && !verify.onlyCookie && headers.authorization === bearer
+/** Whether @fastify/jwt finds the token in a request by itself, which has it as the bearer. */
+type Finds = (request: WithUser, jwt: Jwt, token: string, bearer: string) => boolean
+
+const never: Finds = () => false
+const whereAsked: Finds = (request, jwt, token) => lookUp(request, jwt) === token
+/** A hook may have given the request other headers, which come first. */
+const byBearer: Finds = ({ headers }, _jwt, _token, bearer) => headers.authorization === bearer
+
+/** Where the application has a `jwtVerify` of its own. */
+const NONE: Jwt = {}
+
+/** By registration: to have it look twice for each token would be a fiftieth of letting a socket in. */
+const known = new WeakMap<Jwt, Finds>()
+
+function finds (request: WithUser, token: string, bearer: string): boolean {
+  const { jwt = NONE } = request.server
+  let finds = known.get(jwt)
+  if (finds === undefined) {
+    finds = findsOf(jwt)
+    known.set(jwt, finds)
+  }
+  return finds(request, jwt, token, bearer)
 }
 
-/** Where it looks elsewhere, it is asked. */
-function found (request: WithUser): string | undefined {
+function findsOf (jwt: Jwt): Finds {
+  // The check may be that of a namespace, which looks elsewhere than this registration.
+  if (Object.values(jwt).some(value => typeof (value as Partial<Jwt> | null)?.lookupToken === 'function')) return never
+  // Its options are an object of the application's, which may have changed it since.
+  const probed = lookUp({ headers: { authorization: 'Bearer probe' } } as WithUser, jwt) === 'probe'
+  return probed && !jwt.options?.verify?.extractToken ? byBearer : whereAsked
+}
+
+function lookUp (request: WithUser, jwt: Jwt): string | undefined {
   try {
-    return request.server.jwt?.lookupToken?.(request)
+    return jwt.lookupToken?.(request)
   } catch {
     return undefined // where it looks, there is none
   }

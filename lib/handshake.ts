@@ -74,7 +74,7 @@ export class Handshakes {
    * @returns what it was given
    */
   within<T> (connection: RoomConnection, work: PromiseLike<T>): PromiseLike<T> {
-    if (!this.#hooks.has(connection)) this.#hooks.add(connection)
+    if (connection.open && !this.#hooks.has(connection)) this.#hooks.add(connection)
     return work
   }
 

@@ -1,3 +1,4 @@
+import fastifyJwt from '@fastify/jwt'
 import t from 'tap'
 import { createApp } from './helpers/app.js'
 import { INVALID_TOKEN, join, open, refusalOf, status } from './helpers/client.js'
@@ -49,6 +50,35 @@ t.test('a cookie lets nobody in whose first message has no good token, however `
     })
     t.strictSame(await refusalOf(t, room.url, { token: 'nonsense' }), INVALID_TOKEN, `${onlyCookie}`)
   }
+})
+
+t.test('what is found elsewhere lets nobody in, also where the options have been changed since', async t => {
+  let good = ''
+  const room = await createApp(t, {
+    jwt: { verify: { algorithms: ['HS256'], extractToken: () => good } },
+    setup: app => {
+      good = app.jwt.sign({ sub: 'mallory' })
+      Reflect.deleteProperty(app.jwt.options.verify, 'extractToken')
+    }
+  })
+  t.strictSame(await refusalOf(t, room.url, { token: 'nonsense' }), INVALID_TOKEN)
+  await join(t, room.url, room.token({ sub: 'jeanne' }))
+})
+
+t.test('what a namespace of @fastify/jwt finds elsewhere lets nobody in, where its check has taken the place of the other', async t => {
+  let good = ''
+  const room = await createApp(t, {
+    setup: async app => {
+      await app.register(async child => {
+        await child.register(fastifyJwt, {
+          namespace: 'admin', jwtVerify: 'jwtVerify', secret: 'another one, as long as it should be', verify: { algorithms: ['HS256'], extractToken: () => good }
+        })
+        good = (child.jwt as unknown as { admin: typeof app.jwt }).admin.sign({ sub: 'mallory' })
+        child.get('/child', { websocket: true }, app.manageWebsocket('child'))
+      })
+    }
+  })
+  t.strictSame(await refusalOf(t, new URL('/child', room.url).href, { token: 'nonsense' }), INVALID_TOKEN)
 })
 
 t.test('what is found elsewhere lets nobody in either, by whatever name @fastify/jwt is registered', async t => {
