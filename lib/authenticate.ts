@@ -156,9 +156,9 @@ function finds (request: WithUser, token: string, bearer: string): boolean {
 function findsOf (jwt: Jwt): Finds {
   // The check may be that of a namespace, which looks elsewhere than this registration.
   if (Object.values(jwt).some(value => typeof (value as Partial<Jwt> | null)?.lookupToken === 'function')) return never
+  if (jwt.options?.verify?.extractToken) return whereAsked
   // Its options are an object of the application's, which may have changed it since.
-  const probed = lookUp({ headers: { authorization: 'Bearer probe' } } as WithUser, jwt) === 'probe'
-  return probed && !jwt.options?.verify?.extractToken ? byBearer : whereAsked
+  return lookUp({ headers: { authorization: 'Bearer probe' } } as WithUser, jwt) === 'probe' ? byBearer : whereAsked
 }
 
 function lookUp (request: WithUser, jwt: Jwt): string | undefined {

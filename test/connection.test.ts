@@ -192,6 +192,15 @@ t.test('a message as long as it may be is none too many for a client that is not
   }
 })
 
+t.test('a client that does not read what it alone is sent is cut off, and connection.send says so', async t => {
+  const { app, client, connection } = await joined(t, { rooms: { maxMessage: 100_000, maxSnapshot: 100_000, maxBuffered: 400_000 } })
+  client.socket.pause()
+  while (connection.send({ command: 'SOME', data: 'x'.repeat(50_000) }));
+  t.match(app.ws.stats(), { members: 0, ended: { too_slow: 1 } })
+  client.socket.resume()
+  await client.closed
+})
+
 t.test('an end that finds its client too far behind ends it once', async t => {
   for (const close of [(connection: Connection) => connection.close(), (connection: Connection) => connection.close(4_999)]) {
     const { app, client, connection } = await joined(t, { rooms: { maxMessage: 100_000, maxSnapshot: 100_000, maxBuffered: 400_000 } })
