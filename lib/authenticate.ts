@@ -145,12 +145,12 @@ const known = new WeakMap<Jwt, Finds>()
 
 function finds (request: WithUser, token: string, bearer: string): boolean {
   const { jwt = NONE } = request.server
-  let finds = known.get(jwt)
-  if (finds === undefined) {
-    finds = findsOf(jwt)
-    known.set(jwt, finds)
+  let how = known.get(jwt)
+  if (how === undefined) {
+    how = findsOf(jwt)
+    known.set(jwt, how)
   }
-  return finds(request, jwt, token, bearer)
+  return how(request, jwt, token, bearer)
 }
 
 function findsOf (jwt: Jwt): Finds {

@@ -49,6 +49,9 @@ type Given<T> = { [K in keyof T]: Exclude<T[K], undefined> }
 
 export type ResolvedOptions = Given<RoomsOptions> & Required<Given<Pick<RoomsOptions, keyof typeof DEFAULTS>>>
 
+/** More than a frame adds to a message: its head, the message's number, the name of its room. In bytes. */
+const FRAMING = 512
+
 /** A client may send this many seconds' worth of its rates at once. */
 export const BURST_SECONDS = 5
 
@@ -148,9 +151,6 @@ const PLUGIN_SCHEMA = Type.Object({
 export function resolveOptions (given: RoomsOptions, pluginTimeout: number): ResolvedOptions {
   const options = { ...DEFAULTS, ...check(PLUGIN_SCHEMA, given) }
 
-  const mustBeLess = (name: keyof typeof DEFAULTS, than: keyof typeof DEFAULTS, why: string): void => {
-    if (options[name] >= options[than]) invalid(name, `(${options[name]}) must be less than ${than} (${options[than]}): ${why}`)
-  }
   if (options.redis !== undefined && options.broker !== undefined) invalid('broker', 'cannot be given together with redis: one of them carries the messages')
   // Not in the schema, which looks at own properties only, and a broker may be of a class.
   for (const method of BROKER_METHODS) {
@@ -159,9 +159,13 @@ export function resolveOptions (given: RoomsOptions, pluginTimeout: number): Res
   if (options.history !== undefined && options.broker !== undefined && options.broker.history === undefined) {
     invalid('history', 'needs a broker that keeps messages, and this one has no `history`: see docs/brokers.md')
   }
-  mustBeLess('pongTimeout', 'keepAlive', 'a ping must be answered before the next one')
-  mustBeLess('maxMessage', 'maxBuffered', 'a single message would otherwise end every socket as too slow')
-  mustBeLess('maxSnapshot', 'maxBuffered', 'a snapshot would otherwise end its socket as too slow')
+  if (options.pongTimeout >= options.keepAlive) invalid('pongTimeout', `(${options.pongTimeout}) must be less than keepAlive (${options.keepAlive}): a ping must be answered before the next one`)
+  const mustFit = (name: 'maxMessage' | 'maxSnapshot', why: string): void => {
+    if (options[name] + FRAMING <= options.maxBuffered) return
+    invalid(name, `(${options[name]}) must be less than maxBuffered (${options.maxBuffered}) by at least ${FRAMING}, which is for what a frame adds: ${why}`)
+  }
+  mustFit('maxMessage', 'a single message would otherwise end every socket as too slow')
+  mustFit('maxSnapshot', 'a snapshot would otherwise end its socket as too slow')
   if (options.maxAuthPayload > options.maxPayload) invalid('maxAuthPayload', `(${options.maxAuthPayload}) cannot be more than maxPayload (${options.maxPayload}), which holds for all messages`)
   if (options.maxPayload > options.byteRate * BURST_SECONDS) invalid('byteRate', `(${options.byteRate}) is too little for maxPayload (${options.maxPayload}): ${BURST_SECONDS} seconds' worth must be enough for one message`)
   const closing = options.drainTimeout + options.closeTimeout

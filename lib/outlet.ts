@@ -6,7 +6,7 @@ import type { Dialect } from './dialect.js'
 import { PING_FRAME } from './protocol.js'
 import type { Cause } from './protocol.js'
 import type { Counters, End } from './stats.js'
-import { frame, LONGEST_HEAD, streamOf } from './wire.js'
+import { frame, streamOf } from './wire.js'
 import type { Payload } from './wire.js'
 
 export interface OutletLimits {
@@ -211,7 +211,7 @@ export abstract class Outlet {
 
   /** Whether so many bytes are too many for a client to be behind; then it is ended. */
   #isFull (bytes: number): boolean {
-    if (bytes <= this.#host.limits.maxBuffered + LONGEST_HEAD) return false // a message as long as may be is none too many
+    if (bytes <= this.#host.limits.maxBuffered) return false
     this.end('too_slow')
     return true
   }

@@ -27,9 +27,6 @@ export function streamOf (socket: WebSocket): Writable | undefined {
   return sender?._state === IDLE ? stream ?? undefined : undefined
 }
 
-/** Of a frame that a server sends, in bytes. */
-export const LONGEST_HEAD = 10
-
 const TEXT = 0x81 // the last fragment of a text message, RFC 6455 §5.2
 const COMPRESSED_TEXT = 0xc1 // the same with RSV1, RFC 7692 §6
 

@@ -114,8 +114,8 @@ t.test('times and sizes that contradict each other stop the boot', async t => {
   const contradictions: Array<[rooms: RoomsOptions, fastify: FastifyServerOptions, message: string]> = [
     [{ pongTimeout: 1_000, keepAlive: 1_000 }, {}, "option 'pongTimeout' (1000) must be less than keepAlive (1000): a ping must be answered before the next one"],
     [{ byteRate: 10_000 }, {}, "option 'byteRate' (10000) is too little for maxPayload (65536): 5 seconds' worth must be enough for one message"],
-    [{ maxMessage: 1_048_576 }, {}, "option 'maxMessage' (1048576) must be less than maxBuffered (1048576): a single message would otherwise end every socket as too slow"],
-    [{ maxSnapshot: 1_048_576 }, {}, "option 'maxSnapshot' (1048576) must be less than maxBuffered (1048576): a snapshot would otherwise end its socket as too slow"],
+    [{ maxMessage: 1_048_576 - 511 }, {}, "option 'maxMessage' (1048065) must be less than maxBuffered (1048576) by at least 512, which is for what a frame adds: a single message would otherwise end every socket as too slow"],
+    [{ maxSnapshot: 1_048_576 }, {}, "option 'maxSnapshot' (1048576) must be less than maxBuffered (1048576) by at least 512, which is for what a frame adds: a snapshot would otherwise end its socket as too slow"],
     [{ maxPayload: 8_191 }, {}, "option 'maxAuthPayload' (8192) cannot be more than maxPayload (8191), which holds for all messages"],
     [{ drainTimeout: 8_000 }, {}, "option 'drainTimeout' and closeTimeout are 10000 ms together, and must stay below the application's pluginTimeout (10000), which would cut app.close() short"],
     [{}, { pluginTimeout: 7_000 }, "option 'drainTimeout' and closeTimeout are 7000 ms together, and must stay below the application's pluginTimeout (7000), which would cut app.close() short"],
