@@ -13,8 +13,10 @@ export function section ({ date, machine, versions, members, rate, rounds, resul
 Written by \`npm run test:hostile\` on ${date}; changes by hand are lost.
 
 One server in a process of its own, with Redis, and all its defaults; ${members} members of a room who are sent ${rate} messages per
-second; and attackers in another process, who send what bytes they like. Socket.IO has its redis-adapter and goes through the same,
-one after the other. Fewer of the attackers come once before, so that what a process holds after its first time is not counted.
+second; and attackers in another process, who send what bytes they like. All of them but the server have machines of their own, as a
+rule; so the attackers get what time the processors have left, and members and Redis run ahead of everyone where that is allowed.
+Socket.IO has its redis-adapter and goes through the same, one after the other. Fewer of the attackers come once before, so that what a
+process holds after its first time is not counted.
 
 ${table(['machine', ''], Object.entries(machine))}
 

@@ -97,6 +97,15 @@ export class Victim {
   close (): Promise<void>
 }
 
+/** What an attack has at hand: one server, and any number of connections to it. */
+export class Stage {
+  /** @param patience how long the end of attackers is waited for, in milliseconds */
+  constructor (contender: Contender, port: number, patience?: number)
+  /** Opens WebSockets that say nothing. */
+  upgrade (count: number): Promise<Attacker[]>
+  leave (): void
+}
+
 export interface Round {
   readonly endings: Record<string, number>
   readonly heard: string[][]

@@ -1,13 +1,21 @@
 const kDue = Symbol('fastify-rooms.due')
 
-/** A place among those that wait. */
-interface Due<T extends object> {
+/** A place among those that wait. A class, for the reason that `Upgrading` in lib/drain.ts is one. */
+class Due<T extends object> {
   readonly item: T & Timed<T>
   readonly owner: Deadlines<T>
   /** In the time of `performance.now()`. */
   readonly at: number
   previous: Due<T>
   next: Due<T>
+
+  constructor (item: T & Timed<T>, owner: Deadlines<T>, at: number, previous: Due<T> | undefined, next: Due<T> | undefined) {
+    this.item = item
+    this.owner = owner
+    this.at = at
+    this.previous = previous ?? this
+    this.next = next ?? this
+  }
 }
 
 /** Knows its place, so that it is not looked up: a Map would be copied over and over while a crowd passes through it. */
@@ -32,9 +40,7 @@ export class Deadlines<T extends object> {
   constructor (ms: number, expire: (item: T) => void) {
     this.#ms = ms
     this.#expire = expire
-    const ring = { owner: this } as unknown as Due<T>
-    ring.previous = ring.next = ring
-    this.#ring = ring
+    this.#ring = new Due({} as T, this, Infinity, undefined, undefined)
   }
 
   get size (): number {
@@ -46,8 +52,7 @@ export class Deadlines<T extends object> {
     const timed = item as T & Timed<T>
     timed[kDue]?.owner.delete(timed)
     const { previous: last } = this.#ring
-    const due = { item: timed, owner: this, at: performance.now() + this.#ms, previous: last, next: this.#ring }
-    timed[kDue] = this.#ring.previous = last.next = due
+    timed[kDue] = this.#ring.previous = last.next = new Due(timed, this, performance.now() + this.#ms, last, this.#ring)
     this.#size++
     this.#timer ??= this.#arm(this.#ms)
   }
@@ -63,6 +68,7 @@ export class Deadlines<T extends object> {
     due.item[kDue] = undefined
     due.previous.next = due.next
     due.next.previous = due.previous
+    due.previous = due.next = due // what is garbage, and not collected yet, would hold those that came after it
     this.#size--
     return true
   }

@@ -52,12 +52,21 @@ async function sendAway (connections: readonly RoomConnection[], ms: number): Pr
   }
 }
 
-/** How far an upgrade has come. On its request, which goes: a socket lives for hours. */
-interface Upgrading {
+/**
+ * How far an upgrade has come. On its request, which goes: a socket lives for hours. A class, since V8 makes literals old
+ * from the start once a crowd of them has survived, and whatever old ones hold outlives its use: of a flood that is refused,
+ * each socket with all that is around it.
+ */
+class Upgrading {
   readonly socket: Socket
   /** What the socket had written when it came, so that an answer is noticed. */
   readonly written: number
-  done: boolean
+  done = false
+
+  constructor (socket: Socket) {
+    this.socket = socket
+    this.written = socket.bytesWritten
+  }
 }
 
 const kUpgrading = Symbol('fastify-rooms.upgrading')
@@ -80,7 +89,7 @@ export class Upgrades {
 
   watch (turnstile: Turnstile, websockets: WebSocketServer): void {
     turnstile.prependListener('upgrade', (request: UpgradingRequest, socket: Socket) => {
-      request[kUpgrading] = { socket, written: socket.bytesWritten, done: false }
+      request[kUpgrading] = new Upgrading(socket)
     })
     websockets.on('connection', (_socket, { [kUpgrading]: upgrading }: Partial<UpgradingRequest>) => {
       if (upgrading === undefined) return // the application has upgraded it, for another server

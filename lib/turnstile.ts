@@ -11,10 +11,13 @@ interface Waiting {
   readonly context: AsyncResource
 }
 
-/** How many upgrades pass in one turn of the event loop, but for the first one of a crowd, where fewer may: about half a millisecond of work. */
-const EACH_TURN = 4
-/** More pass where turns are long for other reasons: for this part of what the last one took. */
-const SHARE = 1 / 3
+/** How many upgrades pass in one turn of the event loop, but for the first one of a crowd, where fewer may: less than half a millisecond of work. */
+const EACH_TURN = 2
+/**
+ * More pass where turns are long for other reasons: for this part of what the last one took. That is some hundreds per second
+ * where a process has no time to spare; a larger part would have members wait twice for whatever made a turn long.
+ */
+const SHARE = 1 / 8
 
 /**
  * Stands before @fastify/websocket, which listens here and not to the server. A crowd that comes at once, back from a
@@ -59,7 +62,7 @@ export class Turnstile extends EventEmitter {
 
   #arrive (request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (this.#passed < EACH_TURN && this.#waiting.length === 0) {
-      // Most turns bring one upgrade or none, and it is enough to ask for the end of every fourth of these.
+      // Most turns bring one upgrade or none, and it is enough to ask for the end of every other of these.
       if (++this.#passed === EACH_TURN) this.#begin()
       super.emit('upgrade', request, socket, head)
       return

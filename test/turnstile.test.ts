@@ -13,7 +13,7 @@ import { watchForStrays } from './helpers/strays.js'
 const noStrays = watchForStrays(t)
 
 const CROWD = 40
-const EACH_TURN = 4
+const EACH_TURN = 2
 
 interface Crowd extends TestApp {
   readonly raws: RawClient[]
@@ -125,7 +125,7 @@ t.test('who is put out with an error while they wait does not pass, and does not
   t.equal(turnstile.size, 2)
   sockets[EACH_TURN]?.destroy(new Error('put out')) // which comes in a later tick
   turnstile.flush()
-  t.strictSame(passed, [0, 1, 2, 3, 5])
+  t.strictSame(passed, [0, 1, 3])
   await new Promise(resolve => { sockets[EACH_TURN]?.once('close', resolve) })
 })
 
