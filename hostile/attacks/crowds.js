@@ -23,10 +23,11 @@ export const attacks = [{
   async run (stage, count) {
     for (const attacker of await stage.enter(count, { room: 'stalled' })) attacker.socket.pause()
   },
+  // One by one: what makes a megabyte into JSON in one turn has everyone wait, whoever reads it, and is the application's own doing.
   async meanwhile (victim) {
-    for (let time = 0; time < 35; time++) {
-      await victim.ask('send', { name: 'big', room: 'stalled', count: 15, padding: 'x'.repeat(PADDING) })
-      await new Promise(resolve => setTimeout(resolve, 20))
+    for (let sent = 0; sent < 525; sent++) {
+      await victim.ask('send', { name: 'big', room: 'stalled', count: 1, padding: 'x'.repeat(PADDING) })
+      await new Promise(resolve => setTimeout(resolve, 1))
     }
   },
   async after (stage) {
