@@ -9,8 +9,9 @@ import { inDialect } from './dialect.js'
 import type { Dialect } from './dialect.js'
 import { errors } from './errors.js'
 import { nextId } from './id.js'
+import { GONE, Lifeline } from './lifeline.js'
 import type { Memberships } from './memberships.js'
-import { Outlet, TEXT } from './outlet.js'
+import { TEXT } from './outlet.js'
 import type { OutletHost, OutletLimits } from './outlet.js'
 import { CAUSES, checkSize, closeReason, encodeMessage, statusFrame } from './protocol.js'
 import type { Cause } from './protocol.js'
@@ -18,7 +19,6 @@ import { RoomNames } from './room-names.js'
 import type { Serializers } from './serializers.js'
 import type { Session } from './session.js'
 import type { End } from './stats.js'
-import { isThenable } from './thenable.js'
 import { streamOf } from './wire.js'
 
 export interface ConnectionLimits extends OutletLimits {
@@ -42,9 +42,6 @@ export interface ConnectionHost extends OutletHost {
   closed (connection: RoomConnection): void
 }
 
-/** Thrown into a handshake whose socket is no longer there. Nobody is told: there is nobody. */
-export const GONE = new Error('The client has left.')
-
 /** Frames that wait for the verdict on their client. */
 export interface Early {
   readonly frames: Array<{ readonly data: Buffer, readonly isBinary: boolean }>
@@ -52,7 +49,7 @@ export interface Early {
 }
 
 /** One socket, from the upgrade to its end. Applications see it once it is authenticated. */
-export class RoomConnection extends Outlet implements Connection {
+export class RoomConnection extends Lifeline implements Connection {
   readonly #host: ConnectionHost
   readonly id = nextId()
   readonly names = new RoomNames()
@@ -87,8 +84,6 @@ export class RoomConnection extends Outlet implements Connection {
   memberships: Memberships | undefined
   /** Where `onLeave` is to follow: ends once, when the connection has ended. No function, which would keep what is around it. */
   stay: { end (): unknown } | undefined
-  /** What is waited for on its behalf, while anything is. */
-  #interrupts: Set<(reason: Error) => void> | undefined
   /** Frames of the client. */
   #received = 0
   readonly #openedAt = performance.now()
@@ -200,57 +195,6 @@ export class RoomConnection extends Outlet implements Connection {
       this.#log.info({ code, cause, seconds, received: this.#received, sent, bytesRead: stream?.bytesRead, bytesWritten: stream?.bytesWritten }, 'socket closed')
     }
     this.#host.closed(this)
-  }
-
-  /** @throws GONE */
-  assertOpen (): void {
-    if (!this.open) throw GONE
-  }
-
-  /** Asks a hook. @throws GONE, or as `wait` does */
-  ask<About, T> (hook: (about: About) => T | PromiseLike<T>, about: About): T | Promise<T> {
-    this.assertOpen()
-    return this.wait(hook(about))
-  }
-
-  /**
-   * Has the application work, and waits for it. For a client that has left, the work is not begun.
-   * @throws GONE, or as `wait` does
-   */
-  until<T> (work: () => T | PromiseLike<T>): T | Promise<T> {
-    this.assertOpen()
-    return this.wait(work())
-  }
-
-  /**
-   * Waits for work that has begun, but no longer than the socket lives and the handshake may take.
-   * @throws GONE, or what `interrupt` was given, or what the work throws
-   */
-  wait<T> (result: T | PromiseLike<T>): T | Promise<T> {
-    return isThenable(result) ? this.#outlast(result) : result // most hooks have nothing to wait for
-  }
-
-  #outlast<T> (work: PromiseLike<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const interrupts = this.#interrupts ??= new Set()
-      interrupts.add(reject)
-      const settled = (): void => {
-        interrupts.delete(reject)
-        if (interrupts.size === 0) this.#interrupts = undefined
-      }
-      // Listened to whatever happens: what rejects after the client has left must not end the process.
-      work.then(value => {
-        settled()
-        resolve(value)
-      }, error => {
-        settled()
-        reject(error)
-      })
-    })
-  }
-
-  interrupt (reason: Error): void {
-    for (const reject of this.#interrupts ?? []) reject(reason)
   }
 
   /** Takes one frame off what the client may send, and ends it where that is used up. @returns whether it may go on */
