@@ -95,6 +95,7 @@ export class Deadlines<T extends object> {
       const { at } = this.#ring.next
       // A timer may fire a fraction of a millisecond early.
       if (at - now >= 1) {
+        clearTimeout(this.#timer) // what has expired may have been added again, and have begun one
         this.#timer = this.#arm(at - now)
         return
       }

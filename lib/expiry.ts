@@ -1,7 +1,10 @@
 import type { RoomConnection } from './connection.js'
+import { Deadlines } from './deadlines.js'
 import { expiringFrame } from './protocol.js'
 
 const SWEEP = 500
+/** For how long a client may go on to read what it was sent before, in milliseconds: with the sweep, that is less than a second. */
+const READING = 400
 
 /**
  * Tells sockets whose token is about to expire, and ends those whose token has. One sweep looks at all of them: a timer per
@@ -10,6 +13,8 @@ const SWEEP = 500
 export class Expiry {
   readonly #window: number
   readonly #expiring = new Set<RoomConnection>()
+  /** They have ended, and what is still to be written to them would reach them as they read on. */
+  readonly #unread = new Deadlines<RoomConnection>(READING, ({ socket }) => { if (socket.bufferedAmount > 0) socket.terminate() })
   /** Nobody has to be ended before this, in milliseconds since 1970. */
   #next = Infinity
   #timer: NodeJS.Timeout | undefined
@@ -28,7 +33,7 @@ export class Expiry {
     }
     const now = Date.now()
     if (expiresAt <= now) {
-      connection.end('expired_token')
+      this.#end(connection)
       return
     }
     // A token that lives no longer than the window would otherwise be asked for again at once, and so would the next.
@@ -43,16 +48,21 @@ export class Expiry {
     return expiresAt === Infinity ? undefined : Math.max(0, Math.round(expiresAt - Date.now()))
   }
 
-  /** Ahead of a message: where a busy process has swept too late, those go who may not see it. */
+  /** Ahead of all that is written: where a busy process has swept too late, those go who may not see it. */
   check (): void {
     if (this.#next < Infinity && Date.now() - this.#next > SWEEP) this.#sweep()
   }
 
   delete (connection: RoomConnection): void {
-    if (this.#expiring.delete(connection) && this.#expiring.size === 0) this.close()
+    if (this.#expiring.delete(connection) && this.#expiring.size === 0) this.#rest()
   }
 
   close (): void {
+    this.#rest()
+    this.#unread.close()
+  }
+
+  #rest (): void {
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#next = Infinity
@@ -64,7 +74,7 @@ export class Expiry {
     for (const connection of this.#expiring) {
       const { expiresAt } = connection
       if (expiresAt <= now) {
-        connection.end('expired_token')
+        this.#end(connection)
       } else {
         this.#next = Math.min(this.#next, expiresAt)
         if (connection.remindAt <= now) {
@@ -73,5 +83,10 @@ export class Expiry {
         }
       }
     }
+  }
+
+  #end (connection: RoomConnection): void {
+    connection.end('expired_token')
+    if (connection.socket.bufferedAmount > 0) this.#unread.add(connection)
   }
 }

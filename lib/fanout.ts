@@ -25,7 +25,7 @@ export class Turn {
       const waiting = this.#waiting
       this.#waiting = []
       this.before?.()
-      for (const fanOut of waiting) fanOut.flush()
+      for (const fanOut of waiting) fanOut.write()
     }
   }
 }
@@ -64,9 +64,8 @@ export class FanOut {
     else if (this.#members !== undefined) yield * this.#members
   }
 
-  /** A new member sees nothing of what was sent before, so that goes out first. */
+  /** A new member is to see nothing of what was sent before: `flush` comes first. */
   add (member: RoomConnection): void {
-    this.flush()
     if (this.size === 0) {
       this.#only = member
       return
@@ -99,7 +98,13 @@ export class FanOut {
     if (this.#bytes >= SEALED_AT) this.flush()
   }
 
+  /** Sends what waits, with what waits elsewhere: whoever may see no more goes ahead of all that is sent. */
   flush (): void {
+    this.#turn.flush()
+  }
+
+  /** Writes what waits to all members. Only for the turn, which has seen to it who they are. */
+  write (): void {
     if (this.#payloads === undefined) return
     const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom, this.#room)
     this.#payloads = undefined

@@ -18,7 +18,10 @@ export interface OutletLimits {
 export interface OutletHost {
   readonly limits: OutletLimits
   readonly counters: Counters
-  /** Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. */
+  /**
+   * Sends what the rooms still hold for this turn: it comes before anything that is written to a socket alone. Whoever may see no more
+   * is ended by it.
+   */
   flush (): void
 }
 
@@ -180,6 +183,7 @@ export abstract class Outlet {
       // A pong that nobody has asked for is allowed (RFC 6455 §5.5.3), and this one is written when all before it is.
       this.socket.pong('', false, () => {
         backlog.paced = false
+        this.#host.flush()
         this.resume()
       })
     }

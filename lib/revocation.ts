@@ -20,6 +20,8 @@ export interface Revocation {
 /** Of the name of a user, in characters. */
 const MAX_USER = 1_024
 const MAX_LIFETIME = 2 ** 31 - 1
+/** Of all of it as text, in bytes, with what goes before it: more than one has, be its user written in escapes only. */
+export const MAX_REVOCATION = 8 * 1_024
 
 /**
  * The name of a user, as connections have it.
@@ -43,6 +45,7 @@ export function textOf ({ at, lifetime, user, room, floor }: Revocation): string
 
 /** What a broker has kept or carried, which is not trusted; undefined where it is nothing. */
 export function revocationIn (text: string): Revocation | undefined {
+  if (text.length > MAX_REVOCATION) return undefined
   let value: unknown
   try {
     value = JSON.parse(text)

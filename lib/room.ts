@@ -95,6 +95,7 @@ export class Room {
    */
   join (entrant: Entrant, from: Position | undefined): void | Promise<void> {
     this.channel.hold()
+    this.members.flush() // which may be the end of whoever wants to be one
     // Where the room is alive already, and keeps nothing, there is nothing to wait for: not for a whole crowd that comes back.
     if (this.channel.live && this.history === undefined && entrant.wanted) this.#admit(entrant, true, from)
     else return this.#prepared(entrant, from)
@@ -106,6 +107,7 @@ export class Room {
     try {
       live = await connection.until(() => this.channel.whenLive())
       if (this.history !== undefined) await this.#prepare(this.history, connection, live, from)
+      this.members.flush()
       if (!entrant.wanted) throw GONE
     } catch (error) {
       this.channel.release()

@@ -9,7 +9,7 @@ import { Histories } from './histories.js'
 import type { HistorySettings } from './histories.js'
 import { isAnnounced, isMessage, isResync, isVolatile, unannounced, unsealed } from './protocol.js'
 import { Resyncs } from './resync.js'
-import { revocationIn } from './revocation.js'
+import { MAX_REVOCATION, revocationIn } from './revocation.js'
 import type { Revocation } from './revocation.js'
 import { Revocations } from './revocations.js'
 import { Revoker } from './revoker.js'
@@ -223,7 +223,7 @@ export class RoomTable implements RoomHost {
   }
 
   #heed (received: Payload, channelName: string): void {
-    const revocation = revocationIn(unannounced(received))
+    const revocation = sizeOf(received) > MAX_REVOCATION ? undefined : revocationIn(unannounced(received))
     if (revocation === undefined) this.#skip(channelName, received)
     else this.revocations.learn(revocation)
   }

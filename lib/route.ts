@@ -242,7 +242,9 @@ export class Sockets implements ConnectionHost, Announcer {
     connection.end(cause)
   }
 
+  /** Whatever is written to a socket alone comes after this: not to those whose token has expired. */
   flush (): void {
+    this.#expiry.check()
     this.#rooms.flush()
   }
 

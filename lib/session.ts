@@ -113,8 +113,12 @@ export class Session {
       const request = copyOf(this.request)
       // A hook that leaves a user alone who is there would take any token for good.
       if (this.hooked) Object.assign(request, { user: null })
-      const { identity, allowed } = await this.#host.hooks.run(() => this.#decide(token, request))
+      const allowed = new Map<string, boolean>()
+      const identity = await this.#host.hooks.run(() => this.#decide(token, request, allowed))
+      // Until the very turn in which the token changes, commands go on, and the old one lets in.
+      while (connection.open && next(connection, allowed) !== undefined) await this.#host.hooks.run(() => this.#decideRooms(identity, request, allowed))
       if (!connection.open) return
+      this.#checkRevoked(identity, allowed)
       keep(request, this.request)
       this.#renew(identity, allowed, id)
     } catch (error) {
@@ -125,19 +129,28 @@ export class Session {
   }
 
   /** Who it is, and in which of the socket's rooms it may still be. */
-  async #decide (token: string, request: FastifyRequest): Promise<{ identity: Identity, allowed: ReadonlyMap<string, boolean> }> {
+  async #decide (token: string, request: FastifyRequest, allowed: Map<string, boolean>): Promise<Identity> {
     const connection = this.connection
     const identity = await identify(this.route, connection, token, request, this.#reply)
     // Where nobody can say whose tokens are whose, a new one might be anybody's.
     if (identity.userId === undefined) throw new errors.FST_ROOMS_NO_USER_ID()
     if (identity.userId !== connection.userId) throw new errors.FST_ROOMS_OTHER_USER()
     if (this.#host.revocations.bars(identity)) throw new errors.FST_ROOMS_OLD_TOKEN()
-    const allowed = new Map<string, boolean>()
-    // Commands go on meanwhile, and may have the socket join others.
-    for (let room = next(connection, allowed); room !== undefined; room = next(connection, allowed)) {
+    await this.#decideRooms(identity, request, allowed)
+    return identity
+  }
+
+  async #decideRooms (identity: Identity, request: FastifyRequest, allowed: Map<string, boolean>): Promise<void> {
+    for (let room = next(this.connection, allowed); room !== undefined; room = next(this.connection, allowed)) {
       allowed.set(room, await this.#allows(room, identity, request))
     }
-    return { identity, allowed }
+  }
+
+  /** Access may have been taken away while the hooks were asked: from the new token, which the socket does not have yet. */
+  #checkRevoked (identity: Identity, allowed: Map<string, boolean>): void {
+    const { revocations } = this.#host
+    if (revocations.bars(identity)) throw new errors.FST_ROOMS_OLD_TOKEN()
+    for (const room of allowed.keys()) if (revocations.bars(identity, room)) allowed.set(room, false)
   }
 
   async #allows (room: string, identity: Identity, request: FastifyRequest): Promise<boolean> {

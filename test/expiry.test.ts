@@ -1,4 +1,6 @@
 import t from 'tap'
+import { defineRoom } from '../index.js'
+import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
 import { endingOf, join, open, refusalOf, status } from './helpers/client.js'
 import type { Ending } from './helpers/client.js'
@@ -50,16 +52,99 @@ t.test('a time that cannot be compared with another is a fault of the hook, and 
 })
 
 t.test('no message is delivered after a token has expired, even by a process that had no time to look', async t => {
-  const { app, url, token } = await createApp(t, { rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends } })
-  const stays = await join(t, url, token())
-  const expires = await join(t, url, token({ sub: 'paul', ends: inSeconds(0.3) }))
+  const connections = new Map<string, Connection>()
+  const { app, url, token } = await createApp(t, {
+    rooms: {
+      expiresAt: ({ user }) => (user as { ends?: number }).ends,
+      onJoin: ({ connection }) => { connections.set(connection.userId as string, connection) },
+      userId: user => (user as { sub: string }).sub
+    },
+    setup (app) {
+      app.get('/cdr', { websocket: true }, app.manageWebsocket(['cdr']))
+      app.get('/none', { websocket: true }, app.manageWebsocket(['none']))
+    }
+  })
+  const late = (data?: string): unknown => app.ws.sendToRoom('cdr', { command: 'LATE', data })
+  const ways: Record<string, () => unknown> = {
+    'at the end of the turn': () => late(),
+    'at once, because it is long': () => late('x'.repeat(70_000)),
+    'ahead of one who comes': () => { late(); return connections.get('comes')?.join('cdr') },
+    'ahead of the word to one who leaves': () => { late(); return connections.get('leaves')?.leave('cdr') }
+  }
+  for (const [way, send] of Object.entries(ways)) {
+    const stays = await join(t, url, token({ sub: 'stays' }))
+    await join(t, url.replace('/cdr/users/ws', '/none'), token({ sub: 'comes' }))
+    await join(t, url.replace('/cdr/users/ws', '/cdr'), token({ sub: 'leaves' }))
+    const expires = await join(t, url, token({ sub: 'expires', ends: inSeconds(0.3) }))
+    await until(() => connections.size === 4)
+    const end = Date.now() + 1_200
+    while (Date.now() < end); // nothing else runs: no timer, no sweep
+    await send()
+    t.match(await stays.next(), { command: 'LATE' }, way)
+    t.match(await endingOf(expires), { frames: [status('connected'), status('expired_token')], code: 4419 }, way)
+    connections.clear()
+    for (const socket of app.websocketServer.clients) socket.terminate()
+    await until(() => app.ws.stats().connections === 0)
+  }
+})
+
+t.test('who wants to be in one more room, and has expired by then, is in none', async t => {
+  let connection: Connection | undefined
+  const { app, url, token } = await createApp(t, {
+    rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends },
+    setup (app) { app.get('/one', { websocket: true }, app.manageWebsocket(['one'], { onJoin: joined => { connection = joined.connection } })) }
+  })
+  await join(t, url, token())
+  const expires = await join(t, url.replace('/cdr/users/ws', '/one'), token({ sub: 'paul', ends: inSeconds(0.3) }))
+  await until(() => connection !== undefined)
   const end = Date.now() + 1_200
-  while (Date.now() < end); // nothing else runs: no timer, no sweep
-  await app.ws.sendToRoom('cdr', { command: 'LATE' })
-  t.strictSame(await stays.next(), { command: 'LATE' })
-  const { frames, code } = await endingOf(expires)
-  t.equal(code, 4419)
-  t.notOk(frames.some(({ command }) => command === 'LATE'))
+  while (Date.now() < end);
+  app.ws.sendToRoom('cdr', { command: 'LATE' })
+  t.equal(await connection?.join('cdr'), false)
+  t.equal((await expires.closed).code, 4419)
+  t.match(app.ws.stats(), { members: 1, rooms: 1 })
+})
+
+t.test('nor is what is meant for one socket alone, be it sent to it or the answer to its command', async t => {
+  const blocked = (): void => { for (const end = Date.now() + 1_200; Date.now() < end;); }
+  const desk = defineRoom('desk', { messages: { LATE: {} }, commands: { BLOCK: {} } })
+  const connections: Connection[] = []
+  const { url, token } = await createApp(t, {
+    rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends, onJoin: ({ connection }) => { connections.push(connection) } },
+    setup (app) { app.get('/desk', { websocket: true }, app.manageWebsocket(desk, { commands: { BLOCK: blocked } })) }
+  })
+  const told = await join(t, url, token({ sub: 'told', ends: inSeconds(0.3) }))
+  await until(() => connections.length === 1)
+  blocked()
+  t.equal(connections[0]?.send({ command: 'LATE' }), false)
+  t.match(await endingOf(told), { frames: [status('connected'), status('expired_token')], code: 4419 })
+
+  const asks = await join(t, url.replace('/cdr/users/ws', '/desk'), token({ sub: 'asks', ends: inSeconds(0.3) }))
+  asks.send({ command: 'BLOCK', id: 1 })
+  t.match(await endingOf(asks), { frames: [status('connected'), status('expired_token')], code: 4419 })
+})
+
+t.test('who has not read all by then has a moment for the rest, and gets no more of it than that', async t => {
+  const { app, url, token } = await createApp(t, { rooms: { maxMessage: 60_000, maxBuffered: 1_000_000, closeTimeout: 60_000, refreshWindow: 1 }, fastify: { pluginTimeout: 0 } })
+  const exp = Math.floor(Date.now() / 1_000) + 3
+  const [quick, slow] = [await join(t, url, token({ exp })), await join(t, url, token({ exp }))]
+  for (const { socket } of [quick, slow]) socket.pause()
+  let sent = 0
+  const isBehind = (): boolean => [...app.websocketServer.clients].every(({ bufferedAmount }) => bufferedAmount > 300_000)
+  while (!isBehind()) {
+    await app.ws.sendToRoom('cdr', { command: 'NEWS', data: { number: sent++, padding: 'x'.repeat(50_000) } })
+    await new Promise(resolve => setImmediate(resolve)) // what the kernel takes, it takes now
+  }
+  t.equal(app.ws.stats().members, 2, 'they are behind, and not too far')
+  await until(() => app.ws.stats().ended.expired_token === 2)
+  quick.socket.resume()
+  t.equal((await quick.closed).code, 4419)
+  t.equal(quick.frames.filter(({ command }) => command === 'NEWS').length, sent)
+  await until(() => app.ws.stats().connections === 0)
+  slow.socket.resume()
+  t.equal((await slow.closed).code, 1006)
+  const read = slow.frames.filter(({ command }) => command === 'NEWS').length
+  t.ok(read > 0 && read < sent, `${read} of ${sent}`)
 })
 
 t.test('a room that is open to all has no tokens that could expire', async t => {

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
@@ -209,6 +209,36 @@ t.test('a room that is joined while the new token is checked is asked about, too
   t.match(await member.next(), { data: { status: 'joined', rooms: { b: {} } } })
   t.match(await member.next(), { data: { status: 'left', rooms: { b: { reason: 'forbidden' } } } })
   t.match(await member.next(), refreshed())
+})
+
+t.test('and so is one that is joined in any turn between the last answer and the change, with the rights of the old token', async t => {
+  const stand = defineRoom('stand', { messages: {}, commands: { NOTHING: {}, JOIN: {} } })
+  const { http, token, app } = await createApp(t, {
+    setup: app => {
+      app.get('/stand', { websocket: true }, app.manageWebsocket([stand], {
+        authorize: ({ user, room }) => room === 'stand' || (user as unknown as Claims).role === 'admin',
+        commands: { stand: { NOTHING () {}, JOIN: async ({ connection }) => { await connection.join('secret') } } }
+      }))
+    }
+  })
+  for (let turns = 0; turns < 12; turns++) {
+    const member = await join(t, `${http.replace('http', 'ws')}/stand`, token({ sub: 'jeanne', role: 'admin' }))
+    const { socket: { _socket: stream } } = member as unknown as { socket: { _socket: Socket } }
+    stream.cork() // what comes in one piece is read in one, a turn of microtasks for each frame
+    member.send({ token: token({ sub: 'jeanne', role: 'nobody' }) })
+    for (let turn = 0; turn < turns; turn++) member.send({ command: 'NOTHING', room: 'stand' })
+    member.send({ command: 'JOIN', room: 'stand', id: 1 })
+    stream.uncork()
+    const told: unknown[] = []
+    while (told.length < 2 || !told.includes('refreshed')) {
+      const { command, data, id } = await member.next()
+      if (data?.status !== undefined) told.push(data.status)
+      else if (id === 1) told.push(command)
+    }
+    t.equal(await app.ws.count('secret'), 0, `${turns}: ${told}`)
+    member.socket.terminate()
+    await until(() => app.ws.stats().connections === 0)
+  }
 })
 
 t.test('what cannot be decided leaves all as it was: the old token still counts', async t => {

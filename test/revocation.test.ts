@@ -213,6 +213,24 @@ t.test('a new token on an open socket is held to it, too', async t => {
   t.match(await several.next(), { data: { status: 'refreshed' } })
 })
 
+t.test('also where it is taken away while the new token is still asked about', async t => {
+  let gate: Gate | undefined
+  const { apps: [app] } = await field(t, 1, { rooms: { authorize: async () => { await gate?.pass(); return true } } })
+  for (const [sub, take, answers, code] of [
+    ['jeanne', () => app.app.ws.disconnectUser('jeanne'), [status('connected'), status('invalid_token')], 4401],
+    ['paul', () => app.app.ws.removeFromRoom('cdr', 'paul'), [status('connected'), status('forbidden')], 4403]
+  ] as const) {
+    gate = undefined
+    const member = await enter(t, app, sub, NEW)
+    gate = new Gate()
+    member.send({ token: app.token({ sub, ...at(OLD) }) })
+    await gate.reached
+    await take()
+    gate.open()
+    t.match(await endingOf(member), { frames: answers, code })
+  }
+})
+
 t.test('who loses access while the door still asks is not let in', async t => {
   for (const [take, ending] of [['removeFromRoom', 'forbidden'], ['disconnectUser', 'disconnected']] as const) {
     const gate = new Gate()
@@ -455,9 +473,14 @@ t.test('nonsense where revocations are announced or kept is skipped', async t =>
     bus.publish('!revoked', Buffer.from(`!revoked\n${text}`))
   }
   t.equal(a.app.ws.stats().malformed, bad.length * 2)
+  const long = JSON.stringify({ at: now, lifetime: 1_000, user: 'jeanne', room: 'cdr', floor: { epoch: '1', seq: 1, mid: 'x'.repeat(8_192) } })
+  bus.publish('!revoked', `!revoked\n${long}`)
+  bus.publish('!revoked', Buffer.from(`!revoked\n[${'{},'.repeat(4_000_000)}{}]`)) // to read it would take seconds
+  t.equal(a.app.ws.stats().malformed, bad.length * 2 + 2)
   bus.publish('!revoked', Buffer.from(`!revoked\n${JSON.stringify({ at: now, lifetime: 1_000, user: 'jeanne', room: 'cdr', floor: { epoch: 'x' } })}`))
   t.equal((await jeanne.closed).code, 4403, 'a floor that is none is left out')
   await bus.broker().records?.keep('nonsense', 1_000)
+  await bus.broker().records?.keep(long, 1_000)
   bus.missed('!revoked')
   await bus.settled()
   t.equal(b.app.ws.stats().revocations, 1)
