@@ -21,6 +21,7 @@ import { CAUSES } from '../lib/protocol.js'
 import { createApp } from './helpers/app.js'
 import { launchBrowser } from './helpers/chromium.js'
 import { join as joinRoom } from './helpers/client.js'
+import { blocks } from './helpers/docs.js'
 import { handmadeToken } from './helpers/token.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -357,23 +358,6 @@ const ERROR = /^ *\/\/ error: (.*)$/
 /** The numbers of the lines that announce an error. */
 function announced (file: string): number[] {
   return readFileSync(file, 'utf8').split('\n').flatMap((line, index) => ERROR.test(line) ? [index + 1] : [])
-}
-
-interface Block {
-  /** Of the file and the line, so that a failure can be found. */
-  name: string
-  language: string
-  code: string
-}
-
-/** The fenced blocks of a document, without the indentation of those that stand in a list. */
-function blocks (file: string): Block[] {
-  const text = readFileSync(join(ROOT, file), 'utf8')
-  return [...text.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map(({ 1: indentation, 2: language, 3: code, index }) => ({
-    name: `${file.replace('docs/', '')}-${text.slice(0, index).split('\n').length}`,
-    language: language as string,
-    code: (code as string).replaceAll(new RegExp(`^${indentation}`, 'gm'), '')
-  }))
 }
 
 /** What stands below each heading of one level, up to the next heading of any. */
