@@ -1,9 +1,11 @@
 import t from 'tap'
+import type { Test } from 'tap'
 import type { Cluster, Redis } from 'ioredis'
+import type { BrokerRecords } from '../../index.js'
 import { RedisBroker } from '../../lib/brokers/redis.js'
 import { slotOf } from '../../lib/brokers/slots.js'
 import { createLink } from '../../lib/brokers/redis-link.js'
-import { documentedRules, refusals } from '../helpers/acl.js'
+import { documentedRules, fillRecords, RECORDS, refusals, startCounting, uncalled } from '../helpers/acl.js'
 import { createApp, until, untilJoined } from '../helpers/app.js'
 import { join } from '../helpers/client.js'
 import { startCluster } from '../helpers/cluster.js'
@@ -17,6 +19,7 @@ import { brokerSuite, publish, start } from './suite.js'
 import type { Started } from './suite.js'
 
 const BOUNDS = { size: 10_000, ttl: 60_000 }
+const settings = { prefix: 'rooms:', publishTimeout: 2_000 }
 
 interface Node {
   server: RedisServer
@@ -24,10 +27,22 @@ interface Node {
   id: string
 }
 
+/** The node that has a channel's slot, and another. */
+async function around (t: Test, nodes: RedisServer[], channel: string): Promise<{ slot: number, from: Node, to: Node }> {
+  const slot = slotOf(channel)
+  const all = await Promise.all(nodes.map(async server => {
+    const client = server.client()
+    t.teardown(() => client.disconnect())
+    return { server, client, id: await client.cluster('MYID') as string }
+  }))
+  const [first] = all as [Node, ...Node[]]
+  const ranges = await first.client.cluster('SLOTS')
+  const port = ranges.find(([start, end]) => slot >= start && slot <= end)?.[2]?.[1]
+  return { slot, from: all.find(({ server }) => server.port === port) as Node, to: all.find(({ server }) => server.port !== port) as Node }
+}
+
 t.test('a Redis Cluster', async t => {
   const { nodes, connect } = await startCluster(t)
-  const settings = { prefix: 'rooms:', publishTimeout: 2_000 }
-
   await brokerSuite(t, 'Redis Cluster, sharded pub/sub', async t => {
     const cluster = connect()
     return async () => new RedisBroker(await createLink(cluster), settings)
@@ -57,20 +72,6 @@ t.test('a Redis Cluster', async t => {
     return canaries.every(channels => channels.length === 1)
   })
 
-  /** The node that has a channel's slot, and another. */
-  const around = async (channel: string): Promise<{ slot: number, from: Node, to: Node }> => {
-    const slot = slotOf(channel)
-    const all = await Promise.all(nodes.map(async server => {
-      const client = server.client()
-      t.teardown(() => client.disconnect())
-      return { server, client, id: await client.cluster('MYID') as string }
-    }))
-    const [first] = all as [Node, ...Node[]]
-    const ranges = await first.client.cluster('SLOTS')
-    const port = ranges.find(([start, end]) => slot >= start && slot <= end)?.[2]?.[1]
-    return { slot, from: all.find(({ server }) => server.port === port) as Node, to: all.find(({ server }) => server.port !== port) as Node }
-  }
-
   t.test('the slot of a channel is that of its keys, as Redis computes it', async t => {
     const client = (nodes[0] as RedisServer).client()
     t.teardown(() => client.disconnect())
@@ -94,7 +95,7 @@ t.test('a Redis Cluster', async t => {
     const a = await start(t, new RedisBroker(await createLink(connect({ natMap })), settings))
     await a.broker.subscribe('rooms:deaf')
     await untilItListens()
-    const proxy = proxies.get((await around('rooms:deaf')).from.server.port) as FaultProxy
+    const proxy = proxies.get((await around(t, nodes, 'rooms:deaf')).from.server.port) as FaultProxy
     const { ups, downs } = a
     proxy.mode = 'deafen'
     const stopwatch = new Stopwatch()
@@ -136,7 +137,7 @@ t.test('a Redis Cluster', async t => {
     const a = await start(t, new RedisBroker(await createLink(connect()), settings))
     const b = await start(t, new RedisBroker(await createLink(connect()), settings))
     const channel = 'rooms:moving'
-    const { slot, from, to } = await around(channel)
+    const { slot, from, to } = await around(t, nodes, channel)
     await b.broker.subscribe(channel)
     const ledger = new Ledger(BOUNDS)
     let sent = 0
@@ -170,29 +171,6 @@ t.test('a Redis Cluster', async t => {
     for (const { client } of [from, to]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
   })
 
-  t.test('the rules for a user of Redis that are in the documentation are enough', async t => {
-    const admins = await Promise.all(nodes.map(async node => {
-      const admin = node.client()
-      t.teardown(() => admin.disconnect())
-      await admin.call('ACL', 'SETUSER', 'rooms', ...documentedRules('cluster'))
-      return admin
-    }))
-    const a = await start(t, new RedisBroker(await createLink(connect({ redisOptions: { username: 'rooms', password: 'secret' } })), settings))
-    for (const channel of ['rooms:acl-1', 'rooms:acl-2', 'rooms:acl-3', 'rooms:acl-4']) {
-      await a.broker.subscribe(channel)
-      a.broker.report(channel, 1)
-      t.equal((await historyOf(a).append(channel, textOf(1), 'one', BOUNDS)).subscribers, 1)
-      t.equal(await publish(a, channel, 'hello', '1'), 1)
-      await historyOf(a).read(channel, undefined, BOUNDS, 1)
-      await historyOf(a).tail(channel, 1)
-      await until(async () => await a.broker.count(channel) === 1)
-      await a.broker.unsubscribe(channel)
-    }
-    await untilItListens()
-    await a.broker.close()
-    for (const admin of admins) t.strictSame(await refusals(admin), [])
-  })
-
   t.test('a node that is gone makes its rooms unavailable, and they come back with it', async t => {
     const cluster = connect()
     const a = await start(t, new RedisBroker(await createLink(cluster), settings))
@@ -224,4 +202,51 @@ t.test('a Redis Cluster', async t => {
     t.equal(ledger.kept.size + ledger.unknown.size + ledger.unsent.size, 12 * 21, 'and each message has come to an end')
     t.equal(ledger.unsent.size + ledger.kept.size, new Set([...ledger.kept.keys(), ...ledger.unsent]).size)
   })
+})
+
+t.test('the rules for a user of Redis that are in the documentation are enough, and none is too many', async t => {
+  const { nodes, connect } = await startCluster(t) // its own, so that nobody else's commands are counted
+  const admins = await Promise.all(nodes.map(async node => {
+    const admin = node.client()
+    t.teardown(() => admin.disconnect())
+    await admin.call('ACL', 'SETUSER', 'rooms', ...documentedRules('cluster'))
+    return admin
+  }))
+  await fillRecords((await around(t, nodes, RECORDS)).from.client, 'kept')
+  const { slot, from, to } = await around(t, nodes, 'rooms:moving')
+  await startCounting(admins, 'cluster')
+  const cluster = connect({ redisOptions: { username: 'rooms', password: 'secret' } })
+  const a = await start(t, new RedisBroker(await createLink(cluster), settings))
+  const b = await start(t, new RedisBroker(await createLink(cluster), settings))
+  const records = a.broker.records as BrokerRecords
+  for (const channel of ['rooms:acl-1', 'rooms:acl-2', 'rooms:acl-3', 'rooms:acl-4']) {
+    await a.broker.subscribe(channel)
+    for (const { broker } of [a, b]) broker.report(channel, 1)
+    const first = await historyOf(a).append(channel, textOf(1), 'one', BOUNDS)
+    t.equal(first.subscribers, 1)
+    t.equal(await publish(a, channel, 'hello', '1'), 1)
+    t.match(await historyOf(a).read(channel, { ...first, mid: 'one' }, BOUNDS, 1), { last: { mid: 'one' } })
+    t.equal((await historyOf(a).tail(channel, 1)).length, 1)
+    await until(async () => await a.broker.count(channel) === 2)
+    await a.broker.unsubscribe(channel)
+  }
+  // A slot that is on its way, and has arrived with nothing: the node that has it sends others to the one that will.
+  await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+  await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+  t.match(await historyOf(a).append('rooms:moving', textOf(1), 'one', BOUNDS), { seq: 1 })
+  for (const { client } of [to, from]) await client.cluster('SETSLOT', slot, 'STABLE')
+  await t.rejects(records.keep('one more', 60_000), { code: 'FST_ROOMS_TOO_MANY_REVOCATIONS' })
+  await records.keep('kept', 60_000)
+  for (const admin of admins) await admin.flushall()
+  await records.keep('one more', 60_000)
+  t.match(await records.list(), [{ text: 'one more' }])
+  await historyOf(a).append('rooms:acl-1', textOf(2), 'flushed', BOUNDS)
+  // Both know all masters, and hear themselves on each.
+  await until(async () => {
+    const canaries = await Promise.all(admins.map(admin => admin.pubsub('SHARDCHANNELS', 'rooms:!*') as Promise<string[]>))
+    return canaries.every(channels => channels.length === 2)
+  })
+  for (const { broker } of [a, b]) await broker.close()
+  for (const admin of admins) t.strictSame(await refusals(admin), [])
+  t.strictSame(await uncalled(admins, 'cluster'), [])
 })

@@ -2,11 +2,11 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
-import type { BrokerHistory, Entry, Position } from '../../index.js'
+import type { BrokerHistory, BrokerRecords, Entry, Position } from '../../index.js'
 import { RedisBroker } from '../../lib/brokers/redis.js'
 import { createLink } from '../../lib/brokers/redis-link.js'
 import type { RedisLink, RedisSource } from '../../lib/brokers/redis-link.js'
-import { documentedRules, refusals } from '../helpers/acl.js'
+import { documentedRules, fillRecords, refusals, startCounting, uncalled } from '../helpers/acl.js'
 import { until } from '../helpers/app.js'
 import { Ledger } from '../helpers/ledger.js'
 import { startProxy } from '../helpers/proxy.js'
@@ -61,6 +61,7 @@ async function midsOf (admin: Redis, channel: string): Promise<string[]> {
 }
 
 const append = ({ history }: { history: BrokerHistory }, mid: string, channel = 'rooms:a', bounds = BOUNDS) => history.append(channel, textOf(mid), mid, bounds)
+const recordsOf = ({ broker }: Started) => broker.records as BrokerRecords
 const positionOf = ({ epoch, seq }: { epoch: string, seq: number }, mid: string) => ({ epoch, seq, mid })
 
 t.test('what Redis holds', async t => {
@@ -569,36 +570,47 @@ t.test('what Redis refuses', async t => {
   })
 })
 
-t.test('the rules for a user of Redis that are in the documentation are enough', async t => {
+t.test('the rules for a user of Redis that are in the documentation are enough, and none is too many', async t => {
   const redis = await startRedis(t)
   const admin = adminOf(t, redis)
   const proxy = await startProxy(t, redis.port)
   await admin.call('ACL', 'SETUSER', 'rooms', ...documentedRules('single'))
-  const a = await startBroker(t, { ...through(proxy), username: 'rooms', password: 'secret' })
+  await fillRecords(admin, 'kept')
+  await startCounting([admin], 'single')
+  const user = { username: 'rooms', password: 'secret' }
+  const a = await startBroker(t, { ...through(proxy), ...user })
+  const b = await startBroker(t, { ...through(redis), ...user })
+  const records = recordsOf(a)
   await a.broker.subscribe('rooms:a')
-  a.broker.report('rooms:a', 1)
+  for (const { broker } of [a, b]) broker.report('rooms:a', 1)
   const first = await append(a, 'first')
   t.equal(first.subscribers, 1)
   t.equal(await a.broker.publish('rooms:a', 'hello', '1'), 1)
   await a.broker.flush()
   t.match(await a.history.read('rooms:a', { ...first, mid: 'other' }, BOUNDS, 10), { broken: 'rewritten' })
   for (const mode of ['drop-replies', 'hold'] as const) {
+    const before = await admin.xlen('{rooms:a}:s')
     proxy.mode = mode
     const { ups } = a
     const sending = append(a, mode)
-    await until(async () => mode === 'hold' ? proxy.held > 0 : (await midsOf(admin, 'rooms:a')).includes(mode))
+    await until(async () => mode === 'hold' ? proxy.held > 0 : await admin.xlen('{rooms:a}:s') > before)
     proxy.mode = 'pass'
     proxy.cut()
     t.match(await sending, { epoch: /./ })
     await until(() => a.ups > ups)
   }
   t.equal((await a.history.tail('rooms:a', 1)).length, 1)
+  await until(async () => await a.broker.count('rooms:a') === 2)
+  await t.rejects(records.keep('one more', 60_000), { code: 'FST_ROOMS_TOO_MANY_REVOCATIONS' })
+  await records.keep('kept', 60_000)
   await admin.flushall()
+  await records.keep('one more', 60_000)
+  t.match(await records.list(), [{ text: 'one more' }])
   await append(a, 'flushed')
   await a.broker.unsubscribe('rooms:a')
-  await a.broker.count('rooms:a')
-  await a.broker.close()
+  for (const { broker } of [a, b]) await broker.close()
   t.strictSame(await refusals(admin), [])
+  t.strictSame(await uncalled([admin], 'single'), [])
 })
 
 t.test('much is read in parts: Redis ends a connection that hears when too much waits on it', async t => {
