@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import fastifyRedis from '@fastify/redis'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { RoomsOptions } from '../index.js'
@@ -110,6 +111,34 @@ t.test('any program can take part', async t => {
     await until(() => heard.length === 2)
     t.equal(heard[1], '{"command":"UPDATE_USER","data":{"id":"7","nickname":null}}')
   })
+})
+
+t.test('applications whose prefixes differ share a Redis and nothing else: no messages, no counts, no history, no revocations', async t => {
+  const redis = await startRedis(t)
+  const history = { size: 10, ttl: 60_000 }
+  const setup = (app: FastifyInstance): void => { app.get('/kept', { websocket: true }, app.manageWebsocket('kept', { history })) }
+  const [a, b] = [
+    await createApp(t, { rooms: { redis: redis.url, prefix: 'one:' }, setup }), await createApp(t, { rooms: { redis: redis.url, prefix: 'two:' }, setup })
+  ]
+  await untilJoined(a, b)
+  const [near, far] = [await join(t, a.url, a.token()), await join(t, b.url, b.token())]
+  const [kept, farKept] = [await join(t, a.url.replace('/cdr/users/ws', '/kept'), a.token()), await join(t, b.url.replace('/cdr/users/ws', '/kept'), b.token())]
+  t.match(await a.app.ws.sendToRoom('cdr', update(1)), { subscribers: 1 })
+  t.match(await a.app.ws.sendToRoom('kept', update(1)), { seq: 1, subscribers: 1 })
+  t.strictSame(await near.next(), update(1))
+  t.match(await kept.next(), update(1))
+  await until(async () => await a.app.ws.count('cdr') === 1 && await b.app.ws.count('cdr') === 1)
+  t.strictSame((await b.app.ws.history('kept')).messages, [])
+  for (const revoke of [() => a.app.ws.removeFromRoom('kept', 'jeanne'), () => a.app.ws.closeRoom('cdr'), () => a.app.ws.disconnectUser('jeanne')]) {
+    t.equal((await revoke()).connections <= 1, true)
+  }
+  t.same([(await near.closed).code, (await kept.closed).code].sort(), [4403, 4410])
+  await b.app.ws.sendToRoom('cdr', update(2))
+  await b.app.ws.sendToRoom('kept', update(2))
+  t.strictSame(await far.next(), update(2), 'is the first that is heard elsewhere')
+  t.match(await farKept.next(), { ...update(2), seq: 1 })
+  t.equal(b.app.ws.stats().revocations, 0)
+  t.equal((await join(t, b.url, b.token())).frames[0]?.data?.status, 'connected')
 })
 
 t.test('payloads that are no messages are counted and skipped; members stay, later messages flow', async t => {
