@@ -7,10 +7,13 @@ import { SECRET } from './token.js'
 const app = Fastify()
 await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } })
 await app.register(fastifyRooms, { redis: wanted.redis })
-app.get('/ws', { websocket: true }, app.manageWebsocket('cdr'))
+app.get('/:room', { websocket: true }, app.manageWebsocket(request => request.params.room))
 await app.listen({ port: 0, host: '127.0.0.1' })
 
-process.on('message', async ({ ask, user }) => {
-  process.send(await app.ws[ask](...ask === 'removeFromRoom' ? ['cdr', user] : [user]))
-})
+const calls = {
+  disconnectUser: ({ user }) => app.ws.disconnectUser(user),
+  removeFromRoom: ({ room, user }) => app.ws.removeFromRoom(room, user),
+  closeRoom: ({ room }) => app.ws.closeRoom(room)
+}
+process.on('message', async ({ ask, ...target }) => { process.send(await calls[ask](target)) })
 process.send({ port: app.server.address().port })

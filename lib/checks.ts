@@ -24,16 +24,16 @@ export class Checks {
   /** @throws FST_ROOMS_NO_JWT, FST_ROOMS_NO_USER, FST_ROOMS_NO_ORIGINS */
   check (route: Route, url: string, instance: FastifyInstance): void {
     const { authenticate } = route
-    if (authenticate !== 'jwt' && authenticate !== 'upgrade') return
+    if (authenticate === false) return
     const verifies = instance.hasRequestDecorator('jwtVerify')
     if (authenticate === 'upgrade') {
       if (!verifies && !instance.hasRequestDecorator('user')) throw new errors.FST_ROOMS_NO_USER(url)
       route.cookies = hasCookies(instance)
       if (route.cookies && route.origins === undefined) throw new errors.FST_ROOMS_NO_ORIGINS(url)
-    } else if (!verifies) {
+    } else if (authenticate === 'jwt' && !verifies) {
       throw new errors.FST_ROOMS_NO_JWT(url)
     }
-    this.#advise(jwtOf(instance))
+    this.#advise(jwtOf(instance)) // a hook of the application's calls it, too, as a rule
   }
 
   /** Once for each application, and not for what is no @fastify/jwt. */
