@@ -52,7 +52,7 @@ export class Backlog {
   /** What a client has missed has limits of its own. */
   replay (missed: readonly Batch[]): void {
     for (const batch of missed) {
-      this.#limit += this.#sizeOf(batch)
+      this.#limit += this.#held(batch)
       this.push(batch)
     }
   }
@@ -60,7 +60,7 @@ export class Backlog {
   /** @returns whether that was not too much */
   push (batch: Batch): boolean {
     this.#waiting.push(batch)
-    this.#bytes += this.#sizeOf(batch)
+    this.#bytes += this.#held(batch)
     return this.#bytes <= this.#limit
   }
 
@@ -71,7 +71,7 @@ export class Backlog {
     const bytes = this.#sizeOf(next)
     if (unread > 0 && unread + bytes > Math.min(PACE, maxBuffered)) return undefined
     this.#waiting.shift()
-    if (!(next instanceof Place)) this.#bytes -= bytes
+    if (!(next instanceof Place)) this.#bytes -= this.#held(next)
     return next
   }
 
@@ -79,10 +79,16 @@ export class Backlog {
   forget (room: string): void {
     const [kept, gone]: [Array<Batch | Place>, Array<Batch | Place>] = [[], []]
     for (const waiting of this.#waiting) (waiting.room === room ? gone : kept).push(waiting)
-    for (const waiting of gone) if (!(waiting instanceof Place)) this.#bytes -= this.#sizeOf(waiting)
+    for (const waiting of gone) if (!(waiting instanceof Place)) this.#bytes -= this.#held(waiting)
     this.#waiting = kept
   }
 
+  /** In memory: what is compressed for the wire is kept as it was, too. */
+  #held (batch: Batch): number {
+    return this.#compressed ? Math.max(batch.held, this.#sizeOf(batch)) : this.#sizeOf(batch)
+  }
+
+  /** On the wire. */
   #sizeOf (waiting: Batch | Place): number {
     return waiting instanceof Place ? sizeOf(waiting.frame) : waiting.bytes(this.#compressed, false).length
   }

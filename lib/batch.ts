@@ -1,5 +1,5 @@
 import { labelled } from './protocol.js'
-import { frames } from './wire.js'
+import { frames, sizeOf } from './wire.js'
 import type { Payload } from './wire.js'
 
 /** Messages that go to each member in one write. Their bytes are made when they are first needed, and then shared. */
@@ -16,6 +16,7 @@ export class Batch {
   #compressed: Buffer | undefined
   #compressedLasting: Buffer | undefined
   #labelled: Batch | undefined
+  #held: number | undefined
 
   constructor (payloads: readonly Payload[], volatile: readonly boolean[] | undefined, compressFrom: number, room?: string) {
     this.room = room
@@ -31,6 +32,12 @@ export class Batch {
     if (room === undefined) return this
     this.#labelled ??= new Batch(this.#payloads.map(payload => labelled(payload, room)), this.#volatile, this.#compressFrom, room)
     return this.#labelled
+  }
+
+  /** What it takes in memory for as long as it waits, in bytes: its messages are kept beside what is made of them. */
+  get held (): number {
+    this.#held ??= this.#payloads.reduce((sum, payload) => sum + sizeOf(payload), 0)
+    return this.#held
   }
 
   /** @param behind whether the member is behind in reading */

@@ -139,7 +139,7 @@ export class Commands {
       const reply = this.#worded(command as string, await this.#run(call, addressee), id)
       if (reply !== undefined) this.#connection.write(this.#named(reply, room))
     } catch (error) {
-      this.#connection.say(this.#named(errorFrame(this.#told(error, room), id), room))
+      this.#connection.say(this.#named(this.#refusal(error, room, id), room))
     } finally {
       this.#work = undefined
       this.#busy = false
@@ -167,7 +167,7 @@ export class Commands {
     const [first] = this.#takers as [Taker]
     if (memberships === undefined) return { taker: first, room: names.first }
     if (named === undefined) {
-      const taker = this.#takers.find(({ handlers }) => Object.hasOwn(handlers, command as string)) ?? first
+      const taker = this.#takers.find(({ handlers }) => typeof command === 'string' && Object.hasOwn(handlers, command)) ?? first
       const [room, ...others] = [...names].filter(room => memberships.contractOf(room) === taker.contract)
       return { taker, room: others.length === 0 ? room : undefined }
     }
@@ -195,6 +195,16 @@ export class Commands {
       this.#host.works.add(own)
       Promise.resolve(own.controller.signal).then(work).finally(() => this.#host.works.delete(own)).then(resolve, reject)
     })
+  }
+
+  /** What a handler throws may be such that it cannot be looked at, or not be written, and that is no reason for anything to end. */
+  #refusal (error: unknown, room: string | undefined, id: Call['id']): string {
+    try {
+      return errorFrame(this.#told(error, room), id)
+    } catch (cause) {
+      this.#failed(room, new Error('A handler threw something that cannot be told.', { cause }))
+      return errorFrame(new errors.FST_ROOMS_COMMAND_FAILED(), id)
+    }
   }
 
   /** What a client may hear of an error: what is its own fault, in the words of the application; of other faults, nothing. */

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { ClientCommand, Codec, Message, Position } from '../types/index.js'
+import type { Codec, Message, Position } from '../types/index.js'
 import { errors, isError } from './errors.js'
 import type { ParseUntrusted } from './json.js'
 import { checkSize, isHeaded, messageIn, numbered, objectIn, parseObject, PING_FRAME, PONG_FRAME, replyFrame, RESYNC_FRAME, unnumbered } from './protocol.js'
@@ -51,12 +51,12 @@ export class Dialect {
    * @returns undefined where it is none of the protocol
    * @throws Error, in words for the client
    */
-  command (bytes: Buffer, isBinary: boolean): Partial<Record<keyof ClientCommand, unknown>> | undefined {
+  command (bytes: Buffer, isBinary: boolean): Record<string, unknown> | undefined {
     if (isBinary ? this.#codec.binary === undefined : this.#codec.command === undefined) {
       return isBinary ? undefined : objectIn(this.#host.parse(bytes))
     }
     try {
-      return objectIn(isBinary ? this.#codec.binary?.(bytes) : this.#codec.command?.(bytes.toString(), this.#json))
+      return readOf(objectIn(isBinary ? this.#codec.binary?.(bytes) : this.#codec.command?.(bytes.toString(), this.#json)))
     } catch (error) {
       throw isForClient(error) ? error : new Error('it could not be read')
     }
@@ -179,6 +179,13 @@ export class Dialect {
       throw Object.assign(new errors.FST_ROOMS_INVALID_MESSAGE(`the codec of the room cannot write it: ${(cause as Error)?.message}.`), { cause })
     }
   }
+}
+
+/** What is asked for, read here and now: a codec may have made an object that reads when it is asked, and fails then. */
+function readOf (frame: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  if (frame === undefined) return undefined
+  const { command, data, id } = frame
+  return Object.hasOwn(frame, 'token') ? { command, data, id, token: frame.token } : { command, data, id }
 }
 
 /** The frame for those who have a dialect, or none. */

@@ -116,6 +116,10 @@ export const errors = {
     'FST_ROOMS_SYNC_HOOK',
     'The `authenticate` hook returned without a promise and takes no `done`, so nobody can know what it decided. Make it async, or call done() as its third argument.'
   ),
+  FST_ROOMS_ASYNC_SCHEMA: createError(
+    'FST_ROOMS_ASYNC_SCHEMA',
+    'A schema of a contract was checked by something that answers with a promise, and what passes it has to be known at once. Leave `$async` out of it, or give the application a validator compiler that answers at once.'
+  ),
   FST_ROOMS_HOOK_TIMEOUT: createError(
     'FST_ROOMS_HOOK_TIMEOUT',
     '`authenticate`, the room function and `authorize` together took longer than `authTimeout` (%s ms).', 503

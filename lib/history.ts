@@ -165,7 +165,9 @@ export class RoomHistory {
       for (const entry of entries) if (!isBeyond(entry, from)) tail.push(entry, this.#payload(entry))
       tail.append(recording)
       // Where history was written anew meanwhile, nothing of this is true any more.
-      if (this.#recording === recording) this.#tail = tail
+      if (this.#recording !== recording) return
+      this.#tail = tail
+      this.#shared.tails.add(this) // from now on, however long it took
     } finally {
       this.#recording = undefined
     }

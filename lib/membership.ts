@@ -180,7 +180,10 @@ export class Membership implements Entrant {
   async #show (place: Place): Promise<void> {
     const { connection, room } = this
     const entry = this.#entry()
-    const frame = await this.#host.snapshots.take(connection, () => policyOf(this.#route, this.contract, 'snapshot')?.(entry))
+    const frame = await this.#host.snapshots.take(connection, () => {
+      if (!this.wanted) throw GONE // it has left while others were shown theirs
+      return policyOf(this.#route, this.contract, 'snapshot')?.(entry)
+    })
     connection.settle(place, frame !== undefined && connection.labelled ? labelled(frame, room) : frame)
   }
 

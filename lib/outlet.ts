@@ -165,6 +165,8 @@ export abstract class Outlet {
   resume (): void {
     const backlog = this.#backlog
     if (backlog === undefined || backlog.paced || !this.open) return // the client has to read first, or has left meanwhile
+    this.#host.flush()
+    if (!this.open) return
     const { counters, limits: { maxBuffered } } = this.#host
     const stream = streamOf(this.socket)
     const behind = this.socket.bufferedAmount > 0 // what is written here, and held together, does not make it so
@@ -183,7 +185,6 @@ export abstract class Outlet {
       // A pong that nobody has asked for is allowed (RFC 6455 §5.5.3), and this one is written when all before it is.
       this.socket.pong('', false, () => {
         backlog.paced = false
-        this.#host.flush()
         this.resume()
       })
     }

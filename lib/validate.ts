@@ -1,4 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import { errors } from './errors.js'
+import { isThenable } from './thenable.js'
 
 /** What did not pass a schema, in words for whoever sent it. */
 export class Mismatch extends Error {
@@ -26,9 +28,13 @@ export function validated (request: FastifyRequest, schema: unknown, data: unkno
   return passed(validate as unknown as Validate, data)
 }
 
-/** @throws Mismatch */
+/** @throws Mismatch, FST_ROOMS_ASYNC_SCHEMA */
 export function passed (validate: Validate, data: unknown): unknown {
   const result = validate(data)
+  if (isThenable(result)) {
+    Promise.resolve(result).catch(() => {}) // nobody waits for what it comes to
+    throw new errors.FST_ROOMS_ASYNC_SCHEMA()
+  }
   if (result === false) throw new Mismatch(said(validate.errors?.[0]))
   if (typeof result !== 'object' || result === null) return data
   const { value = data, error } = result as { value?: unknown, error?: Error | readonly Fault[] }

@@ -2,8 +2,10 @@ import t from 'tap'
 import { defineRoom } from '../index.js'
 import type { Connection } from '../index.js'
 import { createApp, until } from './helpers/app.js'
+import { laterBy } from './helpers/clock.js'
 import { endingOf, join, open, refusalOf, status } from './helpers/client.js'
 import type { Ending } from './helpers/client.js'
+import { Gate } from './helpers/gate.js'
 import { watchForStrays } from './helpers/strays.js'
 
 const noStrays = watchForStrays(t)
@@ -56,30 +58,33 @@ t.test('no message is delivered after a token has expired, even by a process tha
   const { app, url, token } = await createApp(t, {
     rooms: {
       expiresAt: ({ user }) => (user as { ends?: number }).ends,
-      onJoin: ({ connection }) => { connections.set(connection.userId as string, connection) },
-      userId: user => (user as { sub: string }).sub
+      onJoin: ({ connection }) => { connections.set(connection.userId as string, connection) }
     },
     setup (app) {
       app.get('/cdr', { websocket: true }, app.manageWebsocket(['cdr']))
       app.get('/none', { websocket: true }, app.manageWebsocket(['none']))
     }
   })
-  const late = (data?: string): unknown => app.ws.sendToRoom('cdr', { command: 'LATE', data })
+  const late = (data?: string): void => { app.ws.sendToRoom('cdr', { command: 'LATE', data }) }
+  const of = (user: string): Connection => connections.get(user) as Connection
   const ways: Record<string, () => unknown> = {
     'at the end of the turn': () => late(),
     'at once, because it is long': () => late('x'.repeat(70_000)),
-    'ahead of one who comes': () => { late(); return connections.get('comes')?.join('cdr') },
-    'ahead of the word to one who leaves': () => { late(); return connections.get('leaves')?.leave('cdr') }
+    'ahead of one who comes': () => { late(); of('comes').join('cdr') },
+    'ahead of the word to one who leaves': () => { late(); of('leaves').leave('cdr') },
+    'ahead of what another is sent alone': () => { late(); of('leaves').send({ command: 'ALONE' }) },
+    'ahead of the end of another': () => { late(); of('leaves').close() },
+    'alone, too': () => { late(); t.equal(of('expires').send({ command: 'LATE' }), false) },
+    'alone, and nothing else': () => { t.equal(of('expires').send({ command: 'LATE' }), false); late() }
   }
   for (const [way, send] of Object.entries(ways)) {
+    const to = (path: string): string => url.replace('/cdr/users/ws', path)
     const stays = await join(t, url, token({ sub: 'stays' }))
-    await join(t, url.replace('/cdr/users/ws', '/none'), token({ sub: 'comes' }))
-    await join(t, url.replace('/cdr/users/ws', '/cdr'), token({ sub: 'leaves' }))
-    const expires = await join(t, url, token({ sub: 'expires', ends: inSeconds(0.3) }))
+    await join(t, to('/none'), token({ sub: 'comes' }))
+    await join(t, to('/cdr'), token({ sub: 'leaves' }))
+    const expires = await join(t, url, token({ sub: 'expires', ends: inSeconds(60) }))
     await until(() => connections.size === 4)
-    const end = Date.now() + 1_200
-    while (Date.now() < end); // nothing else runs: no timer, no sweep
-    await send()
+    await laterBy(61, send)
     t.match(await stays.next(), { command: 'LATE' }, way)
     t.match(await endingOf(expires), { frames: [status('connected'), status('expired_token')], code: 4419 }, way)
     connections.clear()
@@ -88,46 +93,51 @@ t.test('no message is delivered after a token has expired, even by a process tha
   }
 })
 
-t.test('who wants to be in one more room, and has expired by then, is in none', async t => {
+t.test('nor is what has waited for something that is shown first', async t => {
   let connection: Connection | undefined
   const { app, url, token } = await createApp(t, {
     rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends },
-    setup (app) { app.get('/one', { websocket: true }, app.manageWebsocket(['one'], { onJoin: joined => { connection = joined.connection } })) }
+    setup (app) {
+      app.get('/two', { websocket: true }, app.manageWebsocket(['cdr', 'slow'], {
+        onJoin: joined => { connection = joined.connection },
+        snapshot: async ({ room }) => { if (room === 'slow') await new Promise(() => {}) }
+      }))
+    }
   })
-  await join(t, url, token())
-  const expires = await join(t, url.replace('/cdr/users/ws', '/one'), token({ sub: 'paul', ends: inSeconds(0.3) }))
+  const client = await join(t, url.replace('/cdr/users/ws', '/two'), token({ ends: inSeconds(60) }))
   await until(() => connection !== undefined)
-  const end = Date.now() + 1_200
-  while (Date.now() < end);
-  app.ws.sendToRoom('cdr', { command: 'LATE' })
-  t.equal(await connection?.join('cdr'), false)
-  t.equal((await expires.closed).code, 4419)
-  t.match(app.ws.stats(), { members: 1, rooms: 1 })
+  await app.ws.sendToRoom('cdr', { command: 'WAITS' })
+  await new Promise(resolve => setImmediate(resolve)) // it waits from now on
+  await laterBy(61, () => { connection?.leave('slow') })
+  t.match(await endingOf(client), { code: 4419 })
+  t.notOk(client.frames.some(({ command }) => command === 'WAITS'))
 })
 
-t.test('nor is what is meant for one socket alone, be it sent to it or the answer to its command', async t => {
-  const blocked = (): void => { for (const end = Date.now() + 1_200; Date.now() < end;); }
-  const desk = defineRoom('desk', { messages: { LATE: {} }, commands: { BLOCK: {} } })
-  const connections: Connection[] = []
+t.test('nor is the answer to a command', async t => {
+  const desk = defineRoom('desk', { messages: {}, commands: { WAIT: {} } })
+  const gate = new Gate()
   const { url, token } = await createApp(t, {
-    rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends, onJoin: ({ connection }) => { connections.push(connection) } },
-    setup (app) { app.get('/desk', { websocket: true }, app.manageWebsocket(desk, { commands: { BLOCK: blocked } })) }
+    rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends },
+    setup (app) { app.get('/desk', { websocket: true }, app.manageWebsocket(desk, { commands: { WAIT: async () => { await gate.pass() } } })) }
   })
-  const told = await join(t, url, token({ sub: 'told', ends: inSeconds(0.3) }))
-  await until(() => connections.length === 1)
-  blocked()
-  t.equal(connections[0]?.send({ command: 'LATE' }), false)
-  t.match(await endingOf(told), { frames: [status('connected'), status('expired_token')], code: 4419 })
-
-  const asks = await join(t, url.replace('/cdr/users/ws', '/desk'), token({ sub: 'asks', ends: inSeconds(0.3) }))
-  asks.send({ command: 'BLOCK', id: 1 })
-  t.match(await endingOf(asks), { frames: [status('connected'), status('expired_token')], code: 4419 })
+  const client = await join(t, url.replace('/cdr/users/ws', '/desk'), token({ ends: inSeconds(60) }))
+  client.send({ command: 'WAIT', id: 1 })
+  await gate.reached
+  await laterBy(61, () => gate.open())
+  t.match(await endingOf(client), { frames: [status('connected'), status('expired_token')], code: 4419 })
 })
 
 t.test('who has not read all by then has a moment for the rest, and gets no more of it than that', async t => {
-  const { app, url, token } = await createApp(t, { rooms: { maxMessage: 60_000, maxBuffered: 1_000_000, closeTimeout: 60_000, refreshWindow: 1 }, fastify: { pluginTimeout: 0 } })
+  const ended: string[] = []
+  const onLeave = ({ connection: { userId } }: { connection: Connection }): void => {
+    ended.push(userId as string)
+    if (userId === 'quick') quick.socket.resume()
+  }
+  const { app, url, token } = await createApp(t, {
+    rooms: { maxMessage: 60_000, maxBuffered: 1_000_000, closeTimeout: 60_000, refreshWindow: 1, onLeave }, fastify: { pluginTimeout: 0 }
+  })
   const exp = Math.floor(Date.now() / 1_000) + 3
-  const [quick, slow] = [await join(t, url, token({ exp })), await join(t, url, token({ exp }))]
+  const [quick, slow] = [await join(t, url, token({ sub: 'quick', exp })), await join(t, url, token({ sub: 'slow', exp }))]
   for (const { socket } of [quick, slow]) socket.pause()
   let sent = 0
   const isBehind = (): boolean => [...app.websocketServer.clients].every(({ bufferedAmount }) => bufferedAmount > 300_000)
@@ -136,8 +146,6 @@ t.test('who has not read all by then has a moment for the rest, and gets no more
     await new Promise(resolve => setImmediate(resolve)) // what the kernel takes, it takes now
   }
   t.equal(app.ws.stats().members, 2, 'they are behind, and not too far')
-  await until(() => app.ws.stats().ended.expired_token === 2)
-  quick.socket.resume()
   t.equal((await quick.closed).code, 4419)
   t.equal(quick.frames.filter(({ command }) => command === 'NEWS').length, sent)
   await until(() => app.ws.stats().connections === 0)
@@ -145,6 +153,8 @@ t.test('who has not read all by then has a moment for the rest, and gets no more
   t.equal((await slow.closed).code, 1006)
   const read = slow.frames.filter(({ command }) => command === 'NEWS').length
   t.ok(read > 0 && read < sent, `${read} of ${sent}`)
+  t.same(ended.sort(), ['quick', 'slow'])
+  t.equal(app.ws.stats().ended.expired_token, 2)
 })
 
 t.test('a room that is open to all has no tokens that could expire', async t => {

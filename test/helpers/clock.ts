@@ -7,3 +7,12 @@ export function advanceClock (t: Test, seconds: number): void {
   const clock = mock.method(Date, 'now', () => now() + seconds * 1_000)
   t.teardown(() => clock.mock.restore())
 }
+
+/** Has work done, up to the end of its turn, as if it were so many seconds later: no timer knows. */
+export async function laterBy (seconds: number, work: () => unknown): Promise<void> {
+  const now = Date.now
+  const clock = mock.method(Date, 'now', () => now() + seconds * 1_000)
+  work()
+  await new Promise(resolve => setImmediate(resolve))
+  clock.mock.restore()
+}
