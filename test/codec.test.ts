@@ -307,6 +307,16 @@ t.test('what a codec throws at a client’s frame is that client’s answer, and
   t.equal(app.ws.stats().ignored, 0)
 })
 
+t.test('a codec that reads when it is asked what it has read, and fails then, has failed that frame', async t => {
+  const lazy = (text: string): ClientCommand => text === 'bad' ? { get command (): string { throw new Error('half a frame') } } : { command: 'ask', data: { n: 1 }, id: 1 }
+  const { path } = await answering(t, { command: lazy, error: ({ code }) => code, reply: () => 'answered', status: () => undefined })
+  const client = await openText(t, path)
+  client.send('bad')
+  t.equal(await client.next(), 'FST_ROOMS_INVALID_COMMAND')
+  client.send('good')
+  t.equal(await client.next(), 'answered')
+})
+
 t.test('a codec that cannot write a message fails the send, and nothing is published', async t => {
   const broker = (encode: (message: Message) => unknown, decode: (text: string) => unknown = () => ({ command: 'A' })): Codec => ({ broker: { encode: encode as () => string, decode: decode as () => Message } })
   const cases: Array<[what: string, codec: Codec, message: RegExp, code?: string]> = [

@@ -213,6 +213,21 @@ t.test('a handler that fails', async t => {
     t.equal(reported.length, 1)
   })
 
+  t.test('with an error that cannot be told, or not even be looked at, is answered all the same, and reported', async t => {
+    const circle: { circle?: unknown } = {}
+    circle.circle = circle
+    const thrown: unknown[] = [
+      Object.assign(new Error('a number that JSON has not'), { statusCode: 409, code: 10n }), Object.assign(new Error('a circle'), { statusCode: 409, code: circle }),
+      Object.defineProperty(new Error('bare'), 'statusCode', { get: () => { throw new Error('no look') } })
+    ]
+    const { client, reported } = await createStand(t, { NOTE: () => { throw thrown.shift() } })
+    for (const id of [1, 2, 3]) {
+      client.send({ command: 'NOTE', id })
+      t.match(await client.expectMessage('WSError'), error('FST_ROOMS_COMMAND_FAILED', 'The command failed.', id))
+    }
+    t.match(reported, [/cannot be told/, /cannot be told/, /cannot be told/])
+  })
+
   t.test('with something that is no error is reported too', async t => {
     // eslint-disable-next-line no-throw-literal
     const { client, reported } = await createStand(t, { NOTE: () => { throw null } })
@@ -220,6 +235,43 @@ t.test('a handler that fails', async t => {
     t.match(await client.expectMessage('WSError'), error('FST_ROOMS_COMMAND_FAILED', String, 1))
     t.match(reported, [/no error/])
   })
+})
+
+t.test('a schema that answers with a promise lets nothing pass, and nothing ends', async t => {
+  const ran: unknown[] = []
+  const schema = { $async: true, type: 'object', required: ['id'], properties: { id: { type: 'string', maxLength: 2 } } }
+  const room = defineRoom('desk/:id', { params: schema, messages: { SAID: {} } })
+  const asks = defineRoom('asks', { messages: {}, commands: { ASK: { data: schema } } })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const reported: unknown[] = []
+  await app.register(fastifyRooms, { authenticate: false, onError: ({ error }) => { reported.push((error as { code?: string }).code) } })
+  app.get('/desks/:id', { websocket: true }, app.manageWebsocket(room))
+  app.get('/asks', { websocket: true }, app.manageWebsocket(asks, { commands: { ASK: ({ data }) => { ran.push(data) } } }))
+  await app.ready()
+  const client = await connect(app, '/asks')
+  for (const [id, data] of [[1, { evil: 1 }], [2, { id: 'ok' }]] as const) {
+    client.send({ command: 'ASK', data, id })
+    t.match(await client.expectMessage('WSError'), error('FST_ROOMS_COMMAND_FAILED', String, id))
+  }
+  t.match(await connect(app, '/desks/toolong').then(async client => await client.closed, (refusal: unknown) => refusal), { code: 1011 })
+  t.strictSame(ran, [])
+  t.strictSame(reported, Array(3).fill('FST_ROOMS_ASYNC_SCHEMA'))
+})
+
+t.test('where there are several rooms, a command that is no name is unknown, and no fault of anybody’s', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const reported: unknown[] = []
+  await app.register(fastifyRooms, { authenticate: false, onError: ({ error }) => { reported.push(error) } })
+  app.get('/stands', { websocket: true }, app.manageWebsocket([() => stand({ standId: 7 })], {
+    contracts: [stand], commands: { 'stand/:standId': { CALL_NEXT: () => ({ ticket: 1 }), NOTE: () => {} } }
+  }))
+  await app.ready()
+  const client = await connect(app, '/stands')
+  client.send({ command: { toString: 1, valueOf: 1 }, id: 1 } as never)
+  t.match(await client.expectMessage('WSError'), error('FST_ROOMS_UNKNOWN_COMMAND', String, 1))
+  t.strictSame(reported, [])
 })
 
 t.test('a handler that never returns is given up, and the next command has its turn', async t => {

@@ -168,6 +168,27 @@ t.test('what is at hand for those who come back', async t => {
     })
   })
 
+  t.test('also where it took longer to read than that', async t => {
+    const from = await positionAt(process, 4)
+    await until(() => process.app.ws.stats().members > 0)
+    const gate = process.broker.reading = new Gate()
+    await until(async () => { // it is at hand no more, and has to be read
+      const { tails } = process.broker
+      const returning = rejoin(t, process, from)
+      await Promise.race([gate.reached, returning])
+      if (process.broker.tails === tails) return false
+      await new Promise(resolve => setTimeout(resolve, 60)) // twice the time after which it is let go of
+      process.broker.reading = undefined
+      gate.open()
+      await seesNumbers(await returning, [5])
+      return true
+    })
+    const { tails } = process.broker
+    await new Promise(resolve => setTimeout(resolve, 60))
+    await seesNumbers(await rejoin(t, process, from), [5])
+    t.equal(process.broker.tails, tails + 1, 'and is read again')
+  })
+
   t.test('is nothing any more when history was written anew meanwhile', async t => {
     const from = await positionAt(process, 5)
     await until(() => process.app.ws.stats().members > 0)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import type { RoomRouteOptions, RoomsOptions } from '../index.js'
+import type { Connection, RoomRouteOptions, RoomsOptions } from '../index.js'
 import { createApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { endingOf, join, open, status } from './helpers/client.js'
@@ -178,6 +178,44 @@ t.test('so many at a time are taken, the others wait for their turn, and who has
   for (const gate of gates) gate.open()
   t.strictSame(await clients[3]?.next(), { command: 'WSSnapshot' })
   t.strictSame(await clients[4]?.next(), { command: 'WSSnapshot' })
+})
+
+t.test('who has left the room when its turn comes is not shown it, and takes nobody’s place', async t => {
+  const taken: string[] = []
+  const gate = new Gate()
+  let connection: Connection | undefined
+  const { url, token } = await createApp(t, {
+    rooms: { maxSnapshots: 1 },
+    setup (app) {
+      app.get('/several', { websocket: true }, app.manageWebsocket(['a'], {
+        onJoin: joined => { connection ??= joined.connection },
+        snapshot: async ({ room }) => {
+          taken.push(room)
+          if (room === 'busy') await gate.pass()
+        }
+      }))
+    }
+  })
+  await join(t, url.replace('/cdr/users/ws', '/several'), token())
+  await until(() => connection !== undefined)
+  const joins = ['busy', 'left', 'next'].map(room => (connection as Connection).join(room))
+  await gate.reached
+  await until(() => connection?.rooms.size === 4)
+  await connection?.leave('left')
+  gate.open()
+  t.strictSame(await Promise.all(joins), [true, false, true])
+  t.strictSame(taken, ['a', 'busy', 'next'])
+})
+
+t.test('for a client that compresses, what waits counts as what it takes in memory', async t => {
+  const gate = new Gate()
+  const room = await createSnapshotApp(t, async () => { await gate.pass() }, { maxMessage: 1_000, maxSnapshot: 1_000, maxBuffered: 3_000, perMessageDeflate: { threshold: 10 } })
+  const client = await enter(t, room)
+  t.match(client.socket.extensions, 'permessage-deflate')
+  await gate.reached
+  for (let i = 0; i < 4; i++) await room.app.ws.sendToRoom('cdr', { command: 'M', data: 'x'.repeat(900) })
+  t.match(await endingOf(client), { code: 1013 })
+  gate.open()
 })
 
 t.test('more than may wait for one socket while its snapshot is taken: 1013, and come back', async t => {
