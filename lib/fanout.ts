@@ -103,10 +103,9 @@ export class FanOut {
     this.#turn.flush()
   }
 
-  /** Writes what waits to all members. Only for the turn, which has seen to it who they are. */
+  /** Writes what waits to all members. Only for the turn, which knows that there is something, and has seen to it who they are. */
   write (): void {
-    if (this.#payloads === undefined) return
-    const batch = new Batch(this.#payloads, this.#volatile, this.#compressFrom, this.#room)
+    const batch = new Batch(this.#payloads as Payload[], this.#volatile, this.#compressFrom, this.#room)
     this.#payloads = undefined
     this.#volatile = undefined
     this.#bytes = 0

@@ -307,6 +307,15 @@ t.test('what a codec throws at a client’s frame is that client’s answer, and
   t.equal(app.ws.stats().ignored, 0)
 })
 
+t.test('a codec may say that a frame is a new token', async t => {
+  const codec: Codec = { command: text => ({ token: text }) as never, status: (status, { id }) => `${status} ${id}` }
+  const { url, token } = await speaking(t, codec, {})
+  const client = await openText(t, url, JSON.stringify({ token: token() }))
+  t.match(await client.next(), /^connected/)
+  client.send(token())
+  t.match(await client.next(), /^refreshed/)
+})
+
 t.test('a codec that reads when it is asked what it has read, and fails then, has failed that frame', async t => {
   const lazy = (text: string): ClientCommand => text === 'bad' ? { get command (): string { throw new Error('half a frame') } } : { command: 'ask', data: { n: 1 }, id: 1 }
   const { path } = await answering(t, { command: lazy, error: ({ code }) => code, reply: () => 'answered', status: () => undefined })
