@@ -217,7 +217,7 @@ t.test('and so is one that is joined in any turn between the last answer and the
     setup: app => {
       app.get('/stand', { websocket: true }, app.manageWebsocket([stand], {
         authorize: ({ user, room }) => room === 'stand' || (user as unknown as Claims).role === 'admin',
-        commands: { stand: { NOTHING () {}, JOIN: async ({ connection }) => { await connection.join('secret') } } }
+        commands: { stand: { NOTHING () {}, JOIN: async ({ connection }) => { await connection.join('backstage') } } }
       }))
     }
   })
@@ -235,7 +235,7 @@ t.test('and so is one that is joined in any turn between the last answer and the
       if (data?.status !== undefined) told.push(data.status)
       else if (id === 1) told.push(command)
     }
-    t.equal(await app.ws.count('secret'), 0, `${turns}: ${told}`)
+    t.equal(await app.ws.count('backstage'), 0, `${turns}: ${told}`)
     member.socket.terminate()
     await until(() => app.ws.stats().connections === 0)
   }
