@@ -8,7 +8,7 @@ const SEALED_AT = 64 * 1_024
 /** The fan-outs of an application that have something for this turn of the event loop. */
 export class Turn {
   #waiting: FanOut[] = []
-  /** Called ahead of what is sent; whom it ends, gets nothing of it. */
+  /** Called ahead of all that is sent, here or to a socket alone; whom it ends, gets nothing of it. */
   before: (() => void) | undefined
   readonly #flush = (): void => this.flush()
 
@@ -21,11 +21,18 @@ export class Turn {
    * messages that were sent before it.
    */
   flush (): void {
+    if (this.#waiting.length === 0) this.before?.() // something else is about to be written
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting
       this.#waiting = []
-      this.before?.()
-      for (const fanOut of waiting) fanOut.write()
+      let next = 0
+      try {
+        this.before?.()
+        while (next < waiting.length) (waiting[next++] as FanOut).write()
+      } finally {
+        // Where one has failed, the others are not to be silent for good.
+        while (next < waiting.length) this.add(waiting[next++] as FanOut)
+      }
     }
   }
 }

@@ -126,8 +126,8 @@ export class RoomHistory {
   async prepare (from: Position): Promise<void> {
     // It may have been served by a process that is ahead of this one.
     if (isBeyond(from, this.#position as Position)) await this.catchUp()
-    this.#shared.tails.add(this)
     if (this.#tail === undefined) await (this.#loading ??= this.#load().finally(() => { this.#loading = undefined }))
+    this.#shared.tails.add(this) // from now on, however long it took to read
   }
 
   /** Lets a client in that is to see everything from now on, or from where it stood. */
@@ -165,9 +165,7 @@ export class RoomHistory {
       for (const entry of entries) if (!isBeyond(entry, from)) tail.push(entry, this.#payload(entry))
       tail.append(recording)
       // Where history was written anew meanwhile, nothing of this is true any more.
-      if (this.#recording !== recording) return
-      this.#tail = tail
-      this.#shared.tails.add(this) // from now on, however long it took
+      if (this.#recording === recording) this.#tail = tail
     } finally {
       this.#recording = undefined
     }

@@ -242,10 +242,8 @@ export class Sockets implements ConnectionHost, Announcer {
     connection.end(cause)
   }
 
-  /** Whatever is written to a socket alone comes after this: not to those whose token has expired. */
   flush (): void {
-    this.#rooms.flush() // first: it has its own look at who has, and the end of a socket sends all that waits
-    this.#expiry.check()
+    this.#rooms.flush()
   }
 
   /** Puts out whom a revocation means. @returns how many sockets that were */

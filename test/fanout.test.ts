@@ -3,6 +3,7 @@ import { mock } from 'node:test'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import type { Connection } from '../index.js'
+import { FanOut, Turn } from '../lib/fanout.js'
 import { createApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { join, open } from './helpers/client.js'
@@ -138,6 +139,22 @@ t.test('what is sent to one socket waits for what `ws` holds back, too', async t
   inside._sender._state = 0
   inside._sender.dequeue()
   t.strictSame(await dataOf(member, 2), [1, 2])
+})
+
+t.test('where writing to one room fails, the others get what they are due', async t => {
+  const turn = new Turn()
+  const heard: string[] = []
+  const roomOf = (name: string, deliver: () => number): FanOut => {
+    const room = new FanOut(name, turn, Infinity, () => {})
+    room.add({ deliver } as never)
+    room.send('{}')
+    return room
+  }
+  roomOf('fails', () => { throw new Error('of a logger, say') })
+  roomOf('later', () => heard.push('later'))
+  t.throws(() => turn.flush(), /of a logger/)
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(heard, ['later'])
 })
 
 t.test('compression', async t => {

@@ -16,7 +16,7 @@ const SECRETS = {
   'a token that is none, as a client sent it': /\\*"token\\*":\\*"(?!…)|Bearer [\w-]{8,}/,
   // What tokens of the tests are signed with is called one, and most of the passwords are this word. A function of that name, as
   // @fastify/jwt takes one, may be in the trace of an error.
-  'a secret': /(?<!\bat (?:async )?)\bsecret\b/,
+  'a secret': /\bsecret\b(?! \(file:)/,
   'a payload': /the canary of a payload/,
   'a password of Redis': /the-password-of-a-redis|a-password|rediss?:\/\/[^"@\s]*:[^"@\s]+@/i
 }
