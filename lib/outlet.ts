@@ -165,8 +165,7 @@ export abstract class Outlet {
   resume (): void {
     const backlog = this.#backlog
     if (backlog === undefined || backlog.paced || !this.open) return // the client has to read first, or has left meanwhile
-    this.#host.flush()
-    if (!this.open) return
+    this.#host.flush() // which may end it
     const { counters, limits: { maxBuffered } } = this.#host
     const stream = streamOf(this.socket)
     const behind = this.socket.bufferedAmount > 0 // what is written here, and held together, does not make it so

@@ -94,23 +94,31 @@ t.test('no message is delivered after a token has expired, even by a process tha
 })
 
 t.test('nor is what has waited for something that is shown first', async t => {
-  let connection: Connection | undefined
-  const { app, url, token } = await createApp(t, {
-    rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends },
-    setup (app) {
-      app.get('/two', { websocket: true }, app.manageWebsocket(['cdr', 'slow'], {
-        onJoin: joined => { connection = joined.connection },
-        snapshot: async ({ room }) => { if (room === 'slow') await new Promise(() => {}) }
-      }))
-    }
-  })
-  const client = await join(t, url.replace('/cdr/users/ws', '/two'), token({ ends: inSeconds(60) }))
-  await until(() => connection !== undefined)
-  await app.ws.sendToRoom('cdr', { command: 'WAITS' })
-  await new Promise(resolve => setImmediate(resolve)) // it waits from now on
-  await laterBy(61, () => { connection?.leave('slow') })
-  t.match(await endingOf(client), { code: 4419 })
-  t.notOk(client.frames.some(({ command }) => command === 'WAITS'))
+  const ways: Record<string, (connection: Connection, gate: Gate) => unknown> = {
+    'and is shown no more': connection => { connection.leave('slow') },
+    'and is shown at last': (_connection, gate) => { gate.open() }
+  }
+  for (const [way, settle] of Object.entries(ways)) {
+    const gate = new Gate()
+    let connection: Connection | undefined
+    const { app, url, token } = await createApp(t, {
+      rooms: { expiresAt: ({ user }) => (user as { ends?: number }).ends },
+      setup (app) {
+        app.get('/two', { websocket: true }, app.manageWebsocket(['cdr', 'slow'], {
+          onJoin: joined => { connection = joined.connection },
+          snapshot: async ({ room }) => { if (room === 'slow') await gate.pass() }
+        }))
+      }
+    })
+    const client = await join(t, url.replace('/cdr/users/ws', '/two'), token({ ends: inSeconds(60) }))
+    await until(() => connection !== undefined)
+    await app.ws.sendToRoom('cdr', { command: 'WAITS' })
+    await new Promise(resolve => setImmediate(resolve)) // it waits from now on
+    await laterBy(61, () => settle(connection as Connection, gate))
+    t.match(await endingOf(client), { code: 4419 }, way)
+    t.notOk(client.frames.some(({ command }) => command === 'WAITS'), way)
+    gate.open()
+  }
 })
 
 t.test('nor is the answer to a command', async t => {
