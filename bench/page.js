@@ -41,13 +41,14 @@ ${table(['machine', ''], Object.entries(machine))}
 
 ${table(['version', ''], Object.entries(versions))}
 
-Again, on your machine: \`npm ci && npm ci --prefix bench && npm run bench\`; it takes less than ten minutes, and wants a
-\`redis-server\` in the path.
+Again, on your machine: \`npm ci && npm ci --prefix bench && npm run bench\`; it takes about twenty minutes, and wants
+a \`redis-server\` in the path.
 
 ## What is to be reached
 
 Ours, divided by the other's, in the same run. \`npm run bench -- check\` fails where one of these is missed. Some
 say beside it what plain TCP sockets that write ready bytes came to: where those do not reach it either, JavaScript cannot.
+For what it takes to let a socket in, that is @fastify/websocket by hand, on which the plugin stands.
 
 ${ratioTable(judged)}
 

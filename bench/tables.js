@@ -33,8 +33,8 @@ export function resultTable ({ titles, values, missing = {}, main }) {
 }
 
 export function ratioTable (judged) {
-  return table(['case', 'against', 'measured', 'at most', 'reached'], judged.map(({ title, opponent, value, atMost, plain, met }) => [
+  return table(['case', 'against', 'measured', 'at most', 'reached'], judged.map(({ title, opponent, value, atMost, least, met }) => [
     title, opponent, value === undefined ? '-' : value.toFixed(atMost < 0.1 ? 3 : 2), atMost.toFixed(2),
-    met ? 'yes' : plain === undefined ? 'NO' : `NO: plain TCP ${plain.toFixed(2)}`
+    met ? 'yes' : least === undefined ? 'NO' : `NO: ${least}`
   ]))
 }
