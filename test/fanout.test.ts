@@ -3,7 +3,6 @@ import { mock } from 'node:test'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import type { Connection } from '../index.js'
-import { FanOut, Turn } from '../lib/fanout.js'
 import { createApp, until, untilJoined } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { join, open } from './helpers/client.js'
@@ -142,19 +141,24 @@ t.test('what is sent to one socket waits for what `ws` holds back, too', async t
 })
 
 t.test('where writing to one room fails, the others get what they are due', async t => {
-  const turn = new Turn()
-  const heard: string[] = []
-  const roomOf = (name: string, deliver: () => number): FanOut => {
-    const room = new FanOut(name, turn, Infinity, () => {})
-    room.add({ deliver } as never)
-    room.send('{}')
-    return room
-  }
-  roomOf('fails', () => { throw new Error('of a logger, say') })
-  roomOf('later', () => heard.push('later'))
-  t.throws(() => turn.flush(), /of a logger/)
-  await new Promise(resolve => setImmediate(resolve))
-  t.strictSame(heard, ['later'])
+  let connection: Connection | undefined
+  const room = await createApp(t, {
+    rooms: { keepAlive: NEVER },
+    setup: app => {
+      app.get('/last', { websocket: true }, app.manageWebsocket('last'))
+      app.get('/first', { websocket: true }, app.manageWebsocket('first', { onJoin: event => { connection = event.connection } }))
+    }
+  })
+  const to = (path: string): string => room.url.replace('/cdr/users/ws', path)
+  await join(t, room.url, room.token())
+  const write = mock.method((insides(room)[0] as Inside)._socket, 'write', () => { throw new Error('not written') })
+  const [first, last] = [await join(t, to('/first'), room.token()), await join(t, to('/last'), room.token())]
+  await until(() => connection !== undefined)
+  for (const name of ['first', 'cdr', 'last']) room.app.ws.sendToRoom(name, { command: 'M', data: name })
+  t.throws(() => connection?.send({ command: 'M', data: 'alone' }), /not written/)
+  write.mock.restore()
+  t.strictSame(await dataOf(first, 1), ['first'])
+  t.strictSame(await dataOf(last, 1), ['last'])
 })
 
 t.test('compression', async t => {
